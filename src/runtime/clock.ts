@@ -1,0 +1,37 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** The passing of time for one process. The simulator supplies a virtual one. */
+export interface Clock {
+  /** Wall-clock time, in milliseconds since the Unix epoch. It may jump: never measure with it. */
+  now(): number;
+
+  /** Milliseconds since an arbitrary start. It never goes back: measure with it. */
+  monotonic(): number;
+
+  /**
+   * Resolves once `ms` milliseconds have passed.
+   *
+   * @throws the signal's reason, if `signal` aborts first
+   */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export class SystemClock implements Clock {
+  now(): number {
+    return Date.now();
+  }
+
+  monotonic(): number {
+    return performance.now();
+  }
+
+  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+    await delay(ms, undefined, { signal }).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw error;
+    });
+  }
+}
+
+/** The time of day in so many milliseconds, as gRPC takes a deadline. Real time, always. */
+export const deadlineIn = (ms: number): Date => new Date(Date.now() + ms);
