@@ -1,0 +1,31 @@
+import { orAborted } from '../runtime/index.ts';
+
+/** Wakes one sleeper. Rung while nobody sleeps, it is heard by the next who would. */
+export class Bell {
+  #isRung = false;
+  #wake: (() => void) | undefined;
+
+  ring(): void {
+    this.#isRung = true;
+    this.#wake?.();
+  }
+
+  /** What was rung before is not heard any more. */
+  silence(): void {
+    this.#isRung = false;
+  }
+
+  /** @throws the signal's reason, if it aborts first */
+  async heard(signal: AbortSignal): Promise<void> {
+    if (!this.#isRung) {
+      await orAborted(
+        new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        }),
+        signal,
+      );
+    }
+    this.#isRung = false;
+    this.#wake = undefined;
+  }
+}

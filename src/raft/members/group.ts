@@ -1,0 +1,106 @@
+import type { Clock } from '../../runtime/index.ts';
+import type { RaftNode } from '../core/raft-node.ts';
+import type { Message, RaftId } from '../core/types.ts';
+import type { Members } from './members.ts';
+import type { RaftMemberInfo } from '../ports.ts';
+import type { RaftMember } from '../wire.ts';
+
+interface GroupDeps {
+  readonly node: RaftNode;
+  readonly members: Members;
+  readonly clock: Clock;
+  /** This member. */
+  readonly raftId: RaftId;
+  /** A member that was not heard from for longer than this, in milliseconds, is not reachable. */
+  readonly silenceMsMax: number;
+}
+
+/** The members as this one sees them: who leads, who is there, who is up to date. */
+export class Group {
+  readonly #deps: GroupDeps;
+  readonly #heardAt = new Map<RaftId, number>();
+
+  constructor(deps: GroupDeps) {
+    this.#deps = deps;
+  }
+
+  get all(): readonly RaftMemberInfo[] {
+    const { node, members } = this.#deps;
+    const { leaderId } = node.status;
+    const learners = new Set(node.confState.learners);
+    return members.all.map(({ raftId, nodeId, addr }) => ({
+      raftId,
+      nodeId,
+      addr,
+      isLearner: learners.has(raftId),
+      isLeader: raftId === leaderId,
+      isReachable: this.#isReachable(raftId),
+    }));
+  }
+
+  heard(id: RaftId): void {
+    this.#heardAt.set(id, this.#deps.clock.monotonic());
+  }
+
+  /** A member's process is gone: that it was heard from counts no more. */
+  lost(id: RaftId): void {
+    this.#heardAt.delete(id);
+  }
+
+  /** Whether the voters that remain without a member have a majority that can be reached. */
+  canSpare(id: RaftId): boolean {
+    const others = this.#deps.node.confState.voters.filter((voter) => voter !== id);
+    const reachable = others.filter((voter) => this.#isReachable(voter)).length;
+    return reachable >= Math.floor(others.length / 2) + 1;
+  }
+
+  /** Of a leader: the voter that has most of the log, among those that can be reached. */
+  get bestSuccessor(): RaftId | undefined {
+    const { node, raftId } = this.#deps;
+    const matchIndexOf = (id: RaftId): number => node.progressOf(id)?.matchIndex ?? 0;
+    return node.confState.voters
+      .filter((id) => id !== raftId && this.#isReachable(id))
+      .toSorted((a, b) => matchIndexOf(b) - matchIndexOf(a))[0];
+  }
+
+  /** Of a leader: a learner that has all that is committed. Thesis §4.2.1 */
+  get readyLearner(): RaftMember | undefined {
+    const { node, members } = this.#deps;
+    const { commitIndex } = node.status;
+    const learner = node.confState.learners.find((id) => {
+      const progress = node.progressOf(id);
+      return progress?.state === 'replicate' && progress.matchIndex >= commitIndex;
+    });
+    return learner === undefined ? undefined : members.get(learner);
+  }
+
+  /** What a leader says last to a member: that its removal at `index` is committed, if it has it. */
+  farewellTo(id: RaftId, index: number): Message | undefined {
+    const { node, raftId: from } = this.#deps;
+    const { role, currentTerm: term } = node.status;
+    const progress = node.progressOf(id);
+    if (role !== 'leader' || progress === undefined || id === from) return undefined;
+    const commit = Math.min(progress.matchIndex, index);
+    return { ...emptyHeartbeat, to: id, from, term, commit };
+  }
+
+  /** A leader knows of everybody, a follower only of its leader. */
+  #isReachable(id: RaftId): boolean {
+    const { node, raftId, clock, silenceMsMax } = this.#deps;
+    const { role, leaderId } = node.status;
+    if (id === raftId) return true;
+    if (role !== 'leader' && id !== leaderId) return true;
+    return clock.monotonic() - (this.#heardAt.get(id) ?? -Infinity) <= silenceMsMax;
+  }
+}
+
+const emptyHeartbeat = {
+  type: 'MsgHeartbeat',
+  index: 0,
+  logTerm: 0,
+  entries: [],
+  snapshot: undefined,
+  reject: false,
+  rejectHint: 0,
+  context: undefined,
+} as const;

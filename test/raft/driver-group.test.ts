@@ -1,0 +1,161 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { Pace, raftDefaults } from '../../src/raft/config.ts';
+import type { RaftId } from '../../src/raft/index.ts';
+import { aLogIdentity, MemoryLogStore } from '../support/memory-log-store.ts';
+import { RaftCluster, type RunningMember } from '../support/raft-cluster.ts';
+
+let cluster = new RaftCluster();
+afterEach(async () => {
+  await cluster.stop();
+  cluster = new RaftCluster();
+});
+
+const removal = (id: string) =>
+  ({ type: 'ConfChangeRemoveNode', raftId: id as RaftId, member: undefined }) as const;
+
+/** A member's disk answers nothing from now on, until it is let go. */
+function stall({ store }: RunningMember): () => void {
+  const gate = new AbortController();
+  store.beforeWrite = async () =>
+    new Promise((resolve) => {
+      gate.signal.addEventListener('abort', () => {
+        resolve();
+      });
+    });
+  return () => {
+    store.beforeWrite = async () => Promise.resolve();
+    gate.abort();
+  };
+}
+
+describe('a member among others', () => {
+  test('a learner that has caught up is made a voter by its leader', async () => {
+    const leader = await cluster.found();
+    await leader.driver.propose(Buffer.from('a'));
+    const learner = await cluster.open(new MemoryLogStore(aLogIdentity('2')));
+    const { raftId, nodeId } = learner.store.identity;
+    const member = { raftId, nodeId, addr: 'host-2:2377' };
+    const added = leader.driver.changeMember({ type: 'ConfChangeAddLearnerNode', raftId, member });
+    cluster.isolate('2');
+    await cluster.pass(3);
+    await added;
+    expect(leader.driver.members()[1]).toMatchObject({ raftId: '2', isLearner: true });
+    expect(leader.driver.isUnproven(raftId)).toBe(true);
+    await leader.driver.propose(Buffer.from('b'));
+    cluster.heal();
+    await cluster.pass(20);
+    expect(learner.machine.applied).toEqual(['a', 'b']);
+    expect(learner.driver.members()[1]).toMatchObject({ isLearner: false });
+  });
+
+  test('a removed member learns of it at once, and ends', async () => {
+    const [leader, , third] = await cluster.ofThree();
+    const removed = leader.driver.changeMember(removal('3'));
+    await cluster.pass(0);
+    await removed;
+    await third.ended;
+    expect(third.driver.wasRemoved).toBe(true);
+  });
+
+  test('one whom the others tell that it was removed ends', async () => {
+    const [, second] = await cluster.ofThree();
+    second.driver.noteRemoved();
+    await second.ended;
+    expect(second.driver.wasRemoved).toBe(true);
+  });
+
+  test('who speaks for a member is its node, and no other', async () => {
+    const [leader] = await cluster.ofThree();
+    const speak = (id: string, nodeId: string): void => {
+      leader.driver.admit(id as RaftId, nodeId);
+    };
+    expect(() => {
+      speak('2', 'node-2');
+    }).not.toThrow();
+    expect(() => {
+      speak('2', 'node-3');
+    }).toThrow('raft: node node-3 is not member 2');
+    speak('9', 'node-9'); // Nobody in the log yet: the first to speak for it owns it.
+    expect(() => {
+      speak('9', 'node-3');
+    }).toThrow('raft: node node-3 is not member 9');
+  });
+
+  test('followers have an entry before their leader has saved it', async () => {
+    const [leader, second, third] = await cluster.ofThree();
+    const release = stall(leader);
+    const proposed = leader.driver.propose(Buffer.from('a'));
+    await cluster.pass(2);
+    const { lastIndex } = await lastOf(second);
+    expect((await lastOf(third)).lastIndex).toBe(lastIndex);
+    expect((await lastOf(leader)).lastIndex).toBe(lastIndex - 1);
+    expect(leader.machine.applied).toEqual([]);
+    release();
+    await proposed;
+    expect(leader.machine.applied).toEqual(['a']);
+  });
+
+  test('a leader whose disk stalls longer than an election timeout steps down', async () => {
+    const [leader] = await cluster.ofThree();
+    const release = stall(leader);
+    const proposed = expect(leader.driver.propose(Buffer.from('a'))).rejects.toThrow('lost leader');
+    await cluster.pass(raftDefaults.electionTicks + 1);
+    await proposed;
+    expect(leader.driver.status()).toMatchObject({ role: 'follower', isLeader: false });
+    await cluster.pass(3 * raftDefaults.electionTicks);
+    const [other] = cluster.leaders;
+    expect(other).not.toBe('1');
+    release();
+    await cluster.pass(5);
+    expect(leader.driver.status().leaderId).toBe(other);
+  });
+
+  test('a member is spared only while a majority of the others is there', async () => {
+    const [leader] = await cluster.ofThree();
+    await cluster.pass(2);
+    expect(leader.driver.canRemove('3' as RaftId)).toBe(true);
+    cluster.isolate('2');
+    await cluster.pass(raftDefaults.electionTicks + 1);
+    expect(leader.driver.canRemove('3' as RaftId)).toBe(false);
+    expect(leader.driver.canRemove('2' as RaftId)).toBe(true);
+  });
+});
+
+async function lastOf({ store }: RunningMember): Promise<{ readonly lastIndex: number }> {
+  const { entries } = await store.load();
+  return { lastIndex: entries.at(-1)?.index ?? 0 };
+}
+
+describe('the pace', () => {
+  const config = { tickMs: 100, electionTicks: 10 };
+
+  test('is as configured while nothing is slow', () => {
+    const pace = new Pace();
+    pace.observe(240);
+    expect(pace.next(config)).toBe(100);
+  });
+
+  test('keeps the election timeout above four times what is slow, and recovers', () => {
+    const pace = new Pace();
+    pace.observe(500);
+    expect(pace.next(config)).toBe(200);
+    for (let tick = 0; tick < 20; tick += 1) pace.next(config);
+    expect(pace.next(config)).toBe(100);
+  });
+
+  test('is as before when the process was frozen: others have gone on without it', () => {
+    const pace = new Pace();
+    pace.observeTick(3_000, config);
+    expect(pace.next(config)).toBe(100);
+    pace.observeTick(500, config);
+    expect(pace.next(config)).toBe(200);
+  });
+
+  test('is never slower than by a factor of five, however long the disk took', () => {
+    const pace = new Pace();
+    pace.observe(3_600_000);
+    expect(pace.next(config)).toBe(500);
+    for (let tick = 0; tick < 80; tick += 1) pace.next(config);
+    expect(pace.next(config)).toBe(100);
+  });
+});
