@@ -1,0 +1,67 @@
+import type { Node, NodeSpec } from '../../api/index.ts';
+import { SwarmError } from '../../runtime/index.ts';
+import type { ReadView } from '../store/view.ts';
+import { refused } from './common/errors.ts';
+import type { RaftMember } from './deps.ts';
+
+/**
+ * Whether a node may be given the role it is to have. Any node may become a manager; the role
+ * manager does the rest. swarmkit manager/controlapi/node.go UpdateNode
+ *
+ * A manager that is about to become a worker does not count: of the last two, one is kept, though
+ * both were asked to go at the same time.
+ *
+ * @throws SwarmError failed-precondition, if the swarm would be left without a manager or without a
+ *   quorum; not-found, if the manager is not (yet, or any more) a member
+ */
+export function checkRoleChange({
+  view,
+  node,
+  spec,
+  members,
+}: {
+  readonly view: ReadView;
+  readonly node: Node;
+  readonly spec: NodeSpec;
+  readonly members: readonly RaftMember[];
+}): void {
+  const role = node.spec?.desiredRole ?? 'WORKER';
+  if (role === spec.desiredRole || spec.desiredRole === 'MANAGER') return;
+  const staying = view
+    .find('node')
+    .filter((other) => other.role === 'MANAGER' && other.spec?.desiredRole === 'MANAGER');
+  if (staying.length === 1 && staying[0]?.id === node.id) {
+    throw refused('attempting to demote the last manager of the swarm');
+  }
+  const member = members.find((candidate) => candidate.nodeId === node.id);
+  if (member === undefined) {
+    throw new SwarmError('not-found', "can't find manager in raft memberlist");
+  }
+  if (!mayLeave(member, members)) {
+    throw refused("can't remove member from the raft: this would result in a loss of quorum");
+  }
+}
+
+/**
+ * Whether a node may be forgotten: not before it is demoted, and by force only while it answers.
+ *
+ * @throws SwarmError failed-precondition
+ */
+export function checkRemoval(node: Node, isForced: boolean, members: readonly RaftMember[]): void {
+  const isMember = members.some(({ nodeId }) => nodeId === node.id);
+  if (node.spec?.desiredRole === 'MANAGER' && isMember) {
+    throw refused(
+      `node ${node.id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,
+    );
+  }
+  if (!isForced && node.status?.state === 'READY') {
+    throw refused(`node ${node.id} is not down and can't be removed`);
+  }
+}
+
+/** Whether a quorum of the others can be reached. swarmkit manager/state/raft CanRemoveMember */
+function mayLeave(leaving: RaftMember, members: readonly RaftMember[]): boolean {
+  const others = members.filter(({ raftId, isLearner }) => raftId !== leaving.raftId && !isLearner);
+  const quorum = Math.floor(others.length / 2) + 1;
+  return others.filter(({ isReachable }) => isReachable).length >= quorum;
+}

@@ -1,0 +1,105 @@
+import type {
+  ProcessRaftMessageRequest,
+  ProcessRaftMessageResponseInput,
+  RaftMessage,
+  ResolveAddressRequest,
+  ResolveAddressResponseInput,
+  StreamRaftMessageRequest,
+  StreamRaftMessageResponseInput,
+} from '../../api/gen/types.ts';
+import type { Handlers } from '../../api/index.ts';
+import {
+  assembled,
+  memberRemoved,
+  messageFromWire,
+  type RaftDriver,
+  type RaftId,
+  raftIdFrom,
+} from '../../raft/index.ts';
+import { SwarmError } from '../../runtime/index.ts';
+import type { ServedContext } from '../grpc/calls.ts';
+
+/** A snapshot that another manager sends is at most so large, in bytes. */
+const snapshotBytesMax = 1_073_741_824;
+
+interface Deps {
+  /** @throws SwarmError unavailable, while this manager is no member */
+  readonly raft: () => Pick<RaftDriver, 'admit' | 'receive' | 'isRemoved' | 'status'>;
+  /** Where messages to another member go. */
+  readonly addressOf: (id: RaftId) => string | undefined;
+  /** Where this manager is found, whatever its log says so far. */
+  readonly advertise: string;
+  /** Is told where a manager says that it is. */
+  readonly met: (nodeId: string, address: string) => void;
+}
+
+/**
+ * Takes the messages of other members. Who speaks for a member is bound to its certificate, so no
+ * call that a manager passes on for another is taken. swarmkit manager/state/raft/raft.go
+ */
+export class RaftService implements Handlers<'Raft'> {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** @throws SwarmError not-found, with a text that ends its Raft, if the sender was removed */
+  async processRaftMessage(
+    { message }: ProcessRaftMessageRequest,
+    context: ServedContext,
+  ): Promise<ProcessRaftMessageResponseInput> {
+    if (message !== null) this.#take(message, context);
+    return {};
+  }
+
+  /** As {@link processRaftMessage}; a snapshot comes in parts. */
+  async streamRaftMessage(
+    requests: AsyncIterable<StreamRaftMessageRequest>,
+    context: ServedContext,
+  ): Promise<StreamRaftMessageResponseInput> {
+    const message = await assembled(messagesOf(requests), snapshotBytesMax);
+    if (message !== undefined) this.#take(message, context);
+    return {};
+  }
+
+  /**
+   * Where a member is found.
+   *
+   * @throws SwarmError not-found, if it is none that is known; with a text that ends its Raft, if it
+   *   was removed
+   */
+  async resolveAddress(
+    { raftId }: ResolveAddressRequest,
+    { caller, redirectedFrom, managerAddress }: ServedContext,
+  ): Promise<ResolveAddressResponseInput> {
+    const id = raftIdFrom(raftId);
+    const raft = this.#deps.raft();
+    if (caller.kind === 'node' && redirectedFrom === undefined && managerAddress !== undefined) {
+      this.#deps.met(caller.nodeId, managerAddress);
+    }
+    if (raft.isRemoved(id)) throw memberRemoved();
+    const isSelf = id === raft.status().raftId;
+    const addr = isSelf ? this.#deps.advertise : this.#deps.addressOf(id);
+    if (addr === undefined) {
+      throw new SwarmError('not-found', `member ${BigInt(id).toString(16)} not found`);
+    }
+    return { addr };
+  }
+
+  #take(wire: RaftMessage, { caller, redirectedFrom }: ServedContext): void {
+    if (caller.kind !== 'node' || redirectedFrom !== undefined) {
+      throw new SwarmError('permission-denied', 'raft: a member speaks for itself alone');
+    }
+    const raft = this.#deps.raft();
+    const message = messageFromWire(wire);
+    raft.admit(message.from, caller.nodeId);
+    raft.receive(message);
+  }
+}
+
+async function* messagesOf(
+  requests: AsyncIterable<StreamRaftMessageRequest>,
+): AsyncGenerator<RaftMessage | null> {
+  for await (const { message } of requests) yield message;
+}
