@@ -1,0 +1,272 @@
+import { isEqual, isTerminal, type Task } from '../../../src/api/index.ts';
+import type {
+  AssignmentsMessage,
+  ProcessRaftMessageRequest,
+  UpdateTaskStatusRequest,
+} from '../../../src/api/gen/types.ts';
+import type { StoreEvent } from '../../../src/manager/store/events.ts';
+import { decodeRequest } from '../../../src/manager/store/log-entry.ts';
+import type { Subscription } from '../../../src/runtime/index.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Mark, Marks } from '../kernel/marks.ts';
+import type { Call } from '../ports/call.ts';
+import type { EngineWatch, SimEngine } from '../ports/engine.ts';
+import type { ManagerHost, Running } from '../world/manager-host.ts';
+import { byEntry, type Entry, Ledger } from './ledger.ts';
+import { RaftRules } from './raft/raft-rules.ts';
+import { TaskRules } from './task-rules.ts';
+
+interface Watched {
+  readonly host: ManagerHost;
+  readonly running: Running;
+  readonly changes: Subscription<StoreEvent>;
+  /** The last entry that its store has told of, or has begun with. */
+  lastIndex: number;
+  /** Whether it has been compared since it came back. */
+  isCompared: boolean;
+}
+
+/** Holds a world to what the product promises: at every step, of everything that can be seen. */
+export class Checks implements EngineWatch {
+  readonly ledger: Ledger;
+  readonly tasks: TaskRules;
+  readonly raft: RaftRules;
+  /** Services of which two tasks may run in one slot for a while. */
+  readonly overlaps = new Set<string>();
+  /** Whether some service is being updated. */
+  isUpdating = false;
+  readonly #kernel: Kernel;
+  readonly #marks: Marks;
+  readonly #watched = new Map<ManagerHost, Watched>();
+  readonly #engines = new Map<string, SimEngine>();
+  readonly #down = new Set<string>();
+
+  constructor(kernel: Kernel, marks: Marks) {
+    this.#kernel = kernel;
+    this.#marks = marks;
+    this.ledger = new Ledger(kernel);
+    this.tasks = new TaskRules(kernel, this.overlaps);
+    this.raft = new RaftRules(kernel, marks);
+  }
+
+  /** Who there is to be watched. */
+  meet(
+    managers: readonly ManagerHost[],
+    engines: readonly SimEngine[],
+    { snapshotEntries }: { readonly snapshotEntries: number },
+  ): void {
+    this.raft.meet(managers, snapshotEntries);
+    for (const engine of engines) this.#engines.set(engine.nodeId, engine);
+  }
+
+  /** A manager has opened its log: from now on its store is followed. */
+  opened(host: ManagerHost, running: Running): void {
+    const changes = running.store.subscribe();
+    this.raft.opened(host, running.raft);
+    const watched = { host, running, changes, isCompared: false, lastIndex: 0 };
+    this.#watched.set(host, watched);
+    this.#adopt(watched);
+    if (running.raft.status().lastApplied > 0 && host.disk.hasSnapshot) {
+      this.#marks.hit('a manager came back from a snapshot');
+    }
+  }
+
+  closed(host: ManagerHost): void {
+    this.raft.closed(host);
+    this.#watched.delete(host);
+  }
+
+  /** Something ended that must not. */
+  broke(who: string, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#kernel.violate('no-exception', `${who}: ${text}`);
+  }
+
+  /** After each step: what has become visible. */
+  step(): void {
+    this.raft.look();
+    for (const watched of this.#watched.values()) this.#follow(watched);
+  }
+
+  /** A person was told that an entry is there. */
+  acknowledged(index: number): void {
+    this.#told(index, 'a person');
+  }
+
+  /** An agent's request leaves. */
+  requested({ method, transport }: Call, request: unknown): void {
+    if (method.name === 'ProcessRaftMessage') {
+      this.raft.sent(request as ProcessRaftMessageRequest); // By the method.
+    }
+    if (method.name !== 'UpdateTaskStatus') return;
+    const { nodeId } = transport.client.host;
+    const engine = this.#engines.get(nodeId);
+    const { updates } = request as UpdateTaskStatusRequest; // By the method.
+    for (const { taskId, status } of updates) {
+      const state = status?.state ?? 'NEW';
+      this.tasks.reported(taskId, state);
+      if (engine?.isRunning(taskId) === true && isTerminal(state)) {
+        this.#kernel.violate(
+          'agents-tell-the-truth',
+          `${nodeId} tells that task ${taskId} is ${state}, and it runs`,
+        );
+      }
+      if (state === 'RUNNING' && engine?.hasStarted(taskId) === false) {
+        this.#kernel.violate(
+          'agents-tell-the-truth',
+          `${nodeId} tells that task ${taskId} runs, and it was never started`,
+        );
+      }
+    }
+  }
+
+  /** A manager's answer leaves. */
+  answered({ method, transport, metadata }: Call, response: unknown): void {
+    if (method.name !== 'Assignments') return;
+    // What a manager passes on is for the one it names.
+    const nodeId = metadata['forwarded_cert_cn'] ?? transport.client.host.nodeId;
+    const { changes } = response as AssignmentsMessage; // By the method.
+    for (const { assignment, action } of changes) {
+      const task = assignment?.task;
+      if (!task || action === 'REMOVE') continue;
+      this.#told(Number(task.meta?.version?.index ?? 0), `the agent of ${nodeId}`);
+      if (task.nodeId === nodeId) continue;
+      this.#kernel.violate('agents-run-their-own', `${nodeId} was sent task ${task.id} of another`);
+    }
+  }
+
+  mark(mark: Mark): void {
+    this.#marks.hit(mark);
+  }
+
+  starting(engine: SimEngine, task: Task): void {
+    this.step();
+    const { nodeId } = engine;
+    const given = this.tasks.nodeOf(task.id);
+    if (given !== nodeId) {
+      this.#kernel.violate(
+        'agents-run-their-own',
+        `${nodeId} starts task ${task.id}, which was given to ${given ?? 'nobody'}`,
+      );
+    }
+    const known = this.ledger.task(task.id);
+    if (known !== undefined && !isEqual(known.spec, task.spec)) {
+      this.#kernel.violate('agents-run-their-own', `${nodeId} starts another task ${task.id}`);
+    }
+    this.#checkAlone(task);
+  }
+
+  /** No two tasks of a slot run while both believe, and the managers too, that they are wanted. */
+  #checkAlone(task: Task): void {
+    if (task.slot === '0' || this.overlaps.has(task.serviceId)) return;
+    for (const other of this.ledger.tasks()) {
+      const isRival =
+        other.serviceId === task.serviceId && other.slot === task.slot && other.id !== task.id;
+      if (!isRival || this.#engines.get(other.nodeId)?.isRunning(other.id) !== true) continue;
+      if (other.desiredState !== 'RUNNING') {
+        this.#marks.hit('a task was replaced while it still ran out of sight');
+      } else if (this.ledger.task(task.id)?.desiredState === 'RUNNING') {
+        this.#kernel.violate(
+          'one-task-a-slot',
+          `tasks ${task.id} and ${other.id} of ${task.serviceId}.${task.slot} run, and both are wanted`,
+        );
+      }
+    }
+  }
+
+  #told(index: number, who: string): void {
+    this.step();
+    if (index <= this.ledger.index) return;
+    this.#kernel.violate(
+      'nothing-is-told-before-it-is-durable',
+      `${who} was told of entry ${index}, and nothing after ${this.ledger.index} is committed`,
+    );
+  }
+
+  #follow(watched: Watched): void {
+    const { host, running, changes } = watched;
+    const events = changes.drain();
+    if (events === 'resync') {
+      watched.isCompared = false;
+      watched.lastIndex = running.raft.status().lastApplied;
+    } else if (events.length > 0) {
+      for (const entry of byEntry(events)) {
+        this.#checkNext(watched, entry.index);
+        this.#take(watched, entry);
+      }
+    }
+    if (watched.isCompared) return;
+    const { lastApplied } = running.raft.status();
+    if (lastApplied < this.ledger.index) return;
+    watched.isCompared = true;
+    running.store.view((view) => {
+      this.ledger.compare(view, host.name);
+    });
+  }
+
+  /**
+   * What a manager has applied as it came back, before anybody could watch it, and nobody had
+   * applied before: its writer died between the disk and the store.
+   */
+  #adopt(watched: Watched): void {
+    const { host, running } = watched;
+    const { lastApplied } = running.raft.status();
+    watched.lastIndex = lastApplied;
+    for (let { index } = this.ledger; index < lastApplied;) {
+      index += 1;
+      const data = host.disk.dataAt(index);
+      const events = data === undefined ? [] : this.ledger.eventsOf(decodeRequest(data));
+      this.#take(watched, { index, events });
+    }
+  }
+
+  /** Who watches a store is told of every entry that changes it. */
+  #checkNext(watched: Watched, index: number): void {
+    const missed = this.ledger.entryBetween(watched.lastIndex, index);
+    watched.lastIndex = index;
+    if (missed === undefined) return;
+    const { name } = watched.host;
+    this.#kernel.violate('nothing-is-skipped', `${name} tells of ${index}, and not of ${missed}`);
+  }
+
+  #take(watched: Watched, entry: Entry): void {
+    if (!this.ledger.take(entry.index, entry.events, watched.host.name)) return;
+    this.#kernel.note(entry.index);
+    this.tasks.take(entry.events);
+    this.#look(entry.events);
+  }
+
+  /** What is worth a mark. */
+  #look(events: readonly StoreEvent[]): void {
+    for (const event of events) {
+      if (event.action !== 'updated') continue;
+      if (event.kind === 'node') {
+        const { id, status } = event.object;
+        if (status?.state === 'DOWN') this.#down.add(id);
+        if (status?.state === 'READY' && this.#down.delete(id)) {
+          this.#marks.hit('a node was down and came back');
+        }
+        if (event.object.spec?.availability === 'DRAIN') this.#draining.add(id);
+      }
+      if (event.kind === 'service') {
+        this.isUpdating = event.object.updateStatus?.state === 'UPDATING';
+      }
+      if (event.kind === 'task') this.#lookAtTask(event.object);
+    }
+  }
+
+  readonly #draining = new Set<string>();
+  readonly #failed = new Set<string>();
+
+  #lookAtTask(task: Task): void {
+    const key = `${task.serviceId} ${task.slot}`;
+    const state = task.status?.state;
+    if (state === 'FAILED') this.#failed.add(key);
+    if (state === 'RUNNING' && this.#failed.delete(key)) {
+      this.#marks.hit('a container died and was replaced');
+    }
+    if (state === 'SHUTDOWN' && this.#draining.has(task.nodeId)) {
+      this.#marks.hit('a drained node was emptied');
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+const run = promisify(execFile);
+const script = new URL('../../scripts/sim.mjs', import.meta.url).pathname;
+
+/** What `npm run sim` says in the end, and whether it was content. */
+async function simulate(...flags: readonly string[]): Promise<{ code: unknown; said: string }> {
+  try {
+    const { stdout } = await run(process.execPath, [script, ...flags]);
+    return { code: 0, said: stdout };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: unknown; stdout: string; stderr: string };
+    return { code, said: stdout + stderr };
+  }
+}
+
+test('swarms of a hundred nodes keep every promise, whatever happens to them', async () => {
+  const { code, said } = await simulate('--seeds', '150');
+  expect({ code, said }).toMatchObject({ code: 0 });
+});
+
+test('everything that is rare happens to small swarms, and a planted bug is found', async () => {
+  const size = ['--seeds', '60', '--agents', '12'];
+  const { code, said } = await simulate(...size, '--need-marks', '--need-canary');
+  expect({ code, said }).toMatchObject({ code: 0 });
+});
+
+test('managers come, go, fail and are cut off, and agree', async () => {
+  const size = ['--managers', '3', '--agents', '3'];
+  const { code, said } = await simulate('--seeds', '20', ...size, '--need-marks');
+  expect({ code, said }).toMatchObject({ code: 0 });
+});
+
+test.each([
+  ['5', '4'],
+  ['7', '2'],
+])('%s managers do so, too', async (managers, seeds) => {
+  const size = ['--managers', managers, '--agents', '3'];
+  const { code, said } = await simulate('--seeds', seeds, ...size);
+  expect({ code, said }).toMatchObject({ code: 0 });
+});

@@ -1,0 +1,145 @@
+import { runAgent, type ManagerConnection, type Managers } from '../../../src/worker/index.ts';
+import { SwarmError } from '../../../src/runtime/index.ts';
+import { Life } from '../kernel/kernel.ts';
+import { Stream } from '../kernel/streams.ts';
+import { SimEngine } from '../ports/engine.ts';
+import { Host, type Party } from '../ports/host.ts';
+import { aTlsInfo } from '../ports/identity.ts';
+import { quietLog } from '../ports/quiet-log.ts';
+import { TaskDisk } from '../ports/task-disk.ts';
+import type { HostName } from './plan.ts';
+import type { Parts } from './parts.ts';
+
+/** A worker: a host with an Engine, a task store and an agent, which is started again when it ends. */
+export class AgentHost {
+  readonly name: HostName;
+  readonly host: Host;
+  readonly engine: SimEngine;
+  readonly disk = new TaskDisk();
+  life = new Life();
+  isDown = true;
+  /** Whether it has a session, as far as it knows. */
+  hasSession = false;
+  /** The managers it knows. */
+  addresses: readonly string[];
+  readonly #parts: Parts;
+  readonly #random: Stream;
+  #stop: AbortController | undefined;
+  #sessions = 0;
+
+  constructor(
+    parts: Parts,
+    number: number,
+    as: { hostNumber: number; addresses: readonly string[] },
+  ) {
+    const { kernel, seed, setting, checks } = parts;
+    this.#parts = parts;
+    this.name = `a${number}`;
+    const nodeId = `node${String(number).padStart(4, '0')}`;
+    this.host = new Host(kernel, as.hostNumber, { nodeId, role: 'swarm-worker' });
+    this.addresses = as.addresses;
+    this.#random = new Stream(seed, `chance of ${this.name}`);
+    const chance = new Stream(seed, `engine of ${this.name}`);
+    const deps = { kernel, chance, pace: setting.engine, watch: checks };
+    this.engine = new SimEngine(deps, nodeId, this.name);
+  }
+
+  /** Starts a process, if none runs and there is power. */
+  start(): void {
+    if (!this.isDown || !this.host.isUp) return;
+    this.isDown = false;
+    const life = new Life();
+    const stop = new AbortController();
+    this.life = life;
+    this.#stop = stop;
+    this.#parts.kernel.after(0, life, () => {
+      void this.#live(life, stop.signal);
+    });
+  }
+
+  crash(isPower: boolean): void {
+    const { network, marks } = this.#parts;
+    if (isPower && this.host.isUp) {
+      if (this.engine.running.length > 0) {
+        marks.hit('an agent came back to tasks that had lost their power');
+      }
+      this.host.isUp = false;
+      this.engine.powerCut();
+      this.disk.powerCut();
+    }
+    if (this.isDown) return;
+    this.life.isAlive = false;
+    this.#gone();
+    if (!isPower) network.ended({ host: this.host, life: this.life });
+  }
+
+  stop(): void {
+    this.#parts.kernel.within(this.life, () => this.#stop?.abort());
+  }
+
+  async #live(life: Life, signal: AbortSignal): Promise<void> {
+    const { checks, kernel, hear, isLoud } = this.#parts;
+    const party = { host: this.host, life };
+    try {
+      await runAgent(
+        {
+          clock: this.host.clock.of(life),
+          random: this.#random,
+          log: quietLog((line) => hear(this.name, line), isLoud),
+          managers: this.#managers(party),
+          executor: this.engine.of(life),
+          store: this.disk.open(),
+          observer: {
+            nodeChanged: () => undefined,
+            rootCaChanged: () => undefined,
+            sessionOpened: () => {
+              this.#sessionOpened();
+            },
+            sessionClosed: () => {
+              this.hasSession = false;
+            },
+          },
+          facts: {
+            tlsInfo: () => aTlsInfo,
+            tlsChanged: async (inner) => this.host.clock.of(life).sleep(Infinity, inner),
+          },
+        },
+        { nodeId: this.host.nodeId, statePath: '/nowhere' },
+        signal,
+      );
+    } catch (error) {
+      if (!signal.aborted) checks.broke(this.name, error);
+    }
+    life.isAlive = false;
+    this.#gone();
+    this.#parts.network.ended(party);
+    if (!signal.aborted) kernel.after(1_000, undefined, () => this.start());
+  }
+
+  #sessionOpened(): void {
+    const { marks } = this.#parts;
+    this.hasSession = true;
+    this.#sessions += 1;
+    if (this.#sessions > 1 && this.engine.running.length > 0) {
+      marks.hit('an agent reconnected with running tasks');
+    }
+  }
+
+  #managers(party: Party): Managers {
+    const { network } = this.#parts;
+    return {
+      connect: (): ManagerConnection => {
+        if (this.addresses.length === 0) throw new SwarmError('unavailable', 'no manager is known');
+        return network.connect(party, this.#random.pick(this.addresses));
+      },
+      learn: (peers) => {
+        this.addresses = peers.map(({ addr }) => addr);
+      },
+    };
+  }
+
+  #gone(): void {
+    this.isDown = true;
+    this.hasSession = false;
+  }
+}

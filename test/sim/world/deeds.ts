@@ -1,0 +1,217 @@
+import {
+  codecOf,
+  type Node,
+  type RpcClient,
+  type Service,
+  versionOf,
+} from '../../../src/api/index.ts';
+import type { ServiceSpecInput } from '../../../src/api/gen/types.ts';
+import type { ReadView } from '../../../src/manager/store/view.ts';
+import type { Mark } from '../kernel/marks.ts';
+import type { Deed } from './plan.ts';
+
+/** What a person has at hand: the control API, and what the manager they ask knows. */
+export interface Desk {
+  readonly client: RpcClient;
+  readonly view: <T>(read: (view: ReadView) => T) => T;
+  readonly mark: (mark: Mark) => void;
+  /** Two tasks may run in a slot of this service from now on: they start first, then stop. */
+  readonly overlaps: (serviceId: string) => void;
+}
+
+/** The index of the log that an answer names, if it names one. */
+type Told = Promise<number | undefined>;
+
+type Doing = {
+  readonly [K in Deed['kind']]: (desk: Desk, deed: Extract<Deed, { kind: K }>) => Told;
+};
+
+const options = () => ({ deadlineMs: 10_000, signal: new AbortController().signal });
+
+/** How each deed is done. One that makes no sense at the time is left alone. */
+export const doing: Doing = {
+  create: async (desk, deed) => {
+    const secret = deed.withSecret ? await createSecret(desk, `secret${deed.number}`) : undefined;
+    const spec = aSpec(deed, secret);
+    const { service } = await desk.client.unary('Control', 'CreateService', { spec }, options());
+    return service === null ? undefined : versionOf(service);
+  },
+  scale: async (desk, { number, replicas }) => {
+    const service = serviceOf(desk, number);
+    if (!service?.spec?.replicated) return undefined;
+    return update(desk, service, {
+      ...service.spec,
+      replicated: { replicas: String(replicas) },
+    });
+  },
+  update: async (desk, { number, image, isStartFirst, parallelism }) => {
+    const service = serviceOf(desk, number);
+    if (!service?.spec?.task?.container) return undefined;
+    const { task } = service.spec;
+    if (isStartFirst) desk.overlaps(service.id);
+    return update(desk, service, {
+      ...service.spec,
+      task: { ...task, container: { ...task.container, image: `image:${image}` } },
+      update: {
+        parallelism: String(atLeast(parallelism, service)),
+        order: isStartFirst ? 'START_FIRST' : 'STOP_FIRST',
+        failureAction: 'CONTINUE',
+        monitor: { seconds: '2', nanos: 0 },
+      },
+    });
+  },
+  'roll-back': async (desk, { number }) => {
+    const service = serviceOf(desk, number);
+    if (service === undefined || service.previousSpec === null) return undefined;
+    const told = await update(desk, service, service.spec ?? {}, 'PREVIOUS');
+    desk.mark('an update was rolled back');
+    return told;
+  },
+  remove: async (desk, { number }) => {
+    const service = serviceOf(desk, number);
+    if (service === undefined) return undefined;
+    const { id: serviceId } = service;
+    const tasks = desk.view((all) => all.find('task', { by: 'service', serviceId }));
+    const isComing = tasks.some(({ status }) => comingStates.has(status?.state ?? 'NEW'));
+    await desk.client.unary('Control', 'RemoveService', { serviceId }, options());
+    if (isComing) desk.mark('a service was removed while its tasks came up');
+    return undefined;
+  },
+  'remove-task': async (desk, { number }) => {
+    const task = nth(
+      desk.view((all) => all.find('task')),
+      number * 7,
+    );
+    if (task === undefined) return undefined;
+    await desk.client.unary('Control', 'RemoveTask', { taskId: task.id }, options());
+    return undefined;
+  },
+  drain: async (desk, { number }) => setAvailability(desk, number, 'DRAIN'),
+  pause: async (desk, { number }) => setAvailability(desk, number, 'PAUSE'),
+  activate: async (desk, { number }) => setAvailability(desk, number, 'ACTIVE'),
+  promote: async (desk, { number }) => setRole(desk, number, 'MANAGER'),
+  demote: async (desk, { number }) => setRole(desk, number, 'WORKER'),
+  'rotate-tokens': async (desk) => {
+    const [cluster] = desk.view((all) => all.find('cluster'));
+    if (!cluster?.spec) return undefined;
+    const request = {
+      clusterId: cluster.id,
+      clusterVersion: cluster.meta?.version ?? null,
+      spec: codecOf('ClusterSpec').create(cluster.spec as never), // Encoding does not write to it.
+      rotation: { workerJoinToken: true },
+    };
+    const updated = await desk.client.unary('Control', 'UpdateCluster', request, options());
+    return updated.cluster === null ? undefined : versionOf(updated.cluster);
+  },
+};
+
+/** An update is to end in its time, however many tasks there are: it takes no more than a few steps. */
+const updateStepsMax = 4;
+
+/** @param parallelism 0 for all at once */
+const atLeast = (parallelism: number, { spec }: Service): number =>
+  parallelism === 0
+    ? 0
+    : Math.max(
+        parallelism,
+        Math.ceil(Number(spec?.replicated?.replicas ?? updateStepsMax) / updateStepsMax),
+      );
+
+const comingStates: ReadonlySet<string> = new Set(['PREPARING', 'READY', 'STARTING']);
+
+async function createSecret(
+  { client }: Desk,
+  name: string,
+): Promise<{ readonly id: string; readonly name: string }> {
+  const spec = { annotations: { name }, data: Buffer.from('secret') };
+  const { secret } = await client.unary('Control', 'CreateSecret', { spec }, options());
+  return { id: secret?.id ?? '', name };
+}
+
+async function setAvailability(
+  { client, view }: Desk,
+  number: number,
+  availability: 'ACTIVE' | 'PAUSE' | 'DRAIN',
+): Told {
+  const workers = view((all) => all.find('node').filter((node) => !isHostOfManager(node)));
+  return updateNode(client, nth(workers, number), { availability });
+}
+
+/** One of the hosts of managers is to be what it is not. */
+async function setRole(
+  { client, view }: Desk,
+  number: number,
+  desiredRole: 'MANAGER' | 'WORKER',
+): Told {
+  const others = view((all) =>
+    all
+      .find('node')
+      .filter((node) => isHostOfManager(node) && node.spec?.desiredRole !== desiredRole),
+  );
+  return updateNode(client, nth(others, number), { desiredRole });
+}
+
+/** As their hosts name them. */
+const isHostOfManager = ({ id }: Node): boolean => id.startsWith('manager');
+
+async function updateNode(client: RpcClient, node: Node | undefined, change: object): Told {
+  if (!node?.spec) return undefined;
+  const request = {
+    nodeId: node.id,
+    nodeVersion: node.meta?.version ?? null,
+    spec: codecOf('NodeSpec').create({ ...node.spec, ...change } as never), // As above.
+  };
+  const updated = await client.unary('Control', 'UpdateNode', request, options());
+  return updated.node === null ? undefined : versionOf(updated.node);
+}
+
+async function update(
+  { client }: Desk,
+  service: Service,
+  spec: object,
+  rollback: 'NONE' | 'PREVIOUS' = 'NONE',
+): Told {
+  const request = {
+    serviceId: service.id,
+    serviceVersion: service.meta?.version ?? null,
+    spec: spec as ServiceSpecInput, // Encoding does not write to it.
+    rollback,
+  };
+  const updated = await client.unary('Control', 'UpdateService', request, options());
+  return updated.service === null ? undefined : versionOf(updated.service);
+}
+
+const serviceOf = ({ view }: Desk, number: number): Service | undefined =>
+  nth(
+    view((all) => all.find('service')),
+    number,
+  );
+
+/** Something of a list, by its ID: the order in a store is nobody's business. */
+const nth = <T extends { readonly id: string }>(
+  list: readonly T[],
+  number: number,
+): T | undefined =>
+  list.length === 0
+    ? undefined
+    : list.toSorted((a, b) => (a.id < b.id ? -1 : 1))[number % list.length];
+
+function aSpec(
+  { number, replicas, isGlobal }: Extract<Deed, { kind: 'create' }>,
+  secret: { readonly id: string; readonly name: string } | undefined,
+): ServiceSpecInput {
+  const secrets =
+    secret === undefined
+      ? []
+      : [{ secretId: secret.id, secretName: secret.name, file: { name: secret.name } }];
+  return {
+    annotations: { name: `service${number}` },
+    task: {
+      container: { image: 'image:0', secrets },
+      restart: { condition: 'ANY', delay: { seconds: String(1 + (number % 3)), nanos: 0 } },
+    },
+    ...(isGlobal ? { global: {} } : { replicated: { replicas: String(replicas) } }),
+    update: { parallelism: '2', failureAction: 'CONTINUE', monitor: { seconds: '2', nanos: 0 } },
+    rollback: { parallelism: '0', failureAction: 'CONTINUE', monitor: { seconds: '2', nanos: 0 } },
+  };
+}

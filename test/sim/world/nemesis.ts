@@ -1,0 +1,306 @@
+import type { AgentHost } from './agent-host.ts';
+import type { ManagerHost } from './manager-host.ts';
+import type { Parts } from './parts.ts';
+import type { Fault, HostName } from './plan.ts';
+import { ordinaryEngine } from './setting.ts';
+import type { Host } from '../ports/host.ts';
+
+const slowDisk = { syncMs: 400, stallChance: 0.05, stallMs: 4_000 };
+
+type AnyHost = ManagerHost | AgentHost;
+type HostOf<K extends Fault['kind']> = K extends
+  | 'slow-disk'
+  | 'failing-disk'
+  | 'damage'
+  | 'crash-writing'
+  | 'lose-disk'
+  | 'split'
+  ? ManagerHost
+  : K extends 'forget-tasks' | 'kill-containers' | 'engine' | 'lose-assignment'
+    ? AgentHost
+    : AnyHost;
+type Means = {
+  readonly [K in Fault['kind']]: (fault: Extract<Fault, { kind: K }>, host: HostOf<K>) => void;
+};
+
+/** Carries out faults, and in the end undoes them all. */
+export class Nemesis {
+  readonly #parts: Parts;
+  readonly #managers: readonly ManagerHost[];
+  readonly #agents: readonly AgentHost[];
+  /** Whose next assignment is lost. */
+  readonly losing = new Set<string>();
+  /** Who has lost one, and has not asked again: it notices with the next one. */
+  readonly deaf = new Set<string>();
+  /** How many cuts there are between machines. */
+  cutsOn = 0;
+  #isOver = false;
+  readonly #means: Means = {
+    crash: ({ isPower, ms }, host) => {
+      host.crash(isPower);
+      this.#later(ms, () => {
+        this.#power(host);
+      });
+    },
+    'crash-writing': ({ isPower, ms }, host) => {
+      host.disk.onceWriting = () => {
+        if (this.#isOver) return;
+        host.crash(isPower);
+        this.#later(ms, () => {
+          this.#power(host);
+        });
+      };
+    },
+    restart: ({ ms }, host) => {
+      host.stop();
+      for (const again of [ms, ms + 3_000]) {
+        this.#later(again, () => {
+          host.start();
+        });
+      }
+    },
+    pause: ({ ms }, { life }) => {
+      const { kernel, marks } = this.#parts;
+      kernel.pause(life);
+      if (ms > 15_000) marks.hit('a process was paused for longer than its grace');
+      this.#later(ms, () => {
+        kernel.resume(life);
+      });
+    },
+    cut: (fault, { host }) => {
+      this.#cut(fault, host);
+    },
+    split: (fault, { host }) => {
+      this.#split(fault, host);
+    },
+    'lose-disk': ({ ms }, manager) => {
+      if (!this.#maySpare(manager)) return;
+      this.#parts.marks.hit('a manager lost its disk');
+      manager.loseDisk();
+      this.#later(ms, () => {
+        this.#power(manager);
+      });
+    },
+    clog: ({ ms }, { host }) => {
+      const { wires } = this.#parts.network;
+      for (const other of this.#others(host)) {
+        wires.clog(host, other, ms);
+        wires.clog(other, host, ms);
+      }
+    },
+    loss: ({ rate, ms }, { host }) => {
+      this.#lose(host, rate);
+      this.#later(ms, () => {
+        this.#lose(host, 0);
+      });
+    },
+    'clock-step': ({ by }, { host }) => {
+      host.clock.step(by);
+      if (by < 0) this.#parts.marks.hit('a wall clock went back');
+    },
+    'clock-drift': ({ rate }, { host }) => {
+      host.clock.drift(rate);
+    },
+    'slow-disk': ({ ms }, { disk }) => {
+      disk.pace = slowDisk;
+      this.#later(ms, () => {
+        disk.pace = this.#parts.setting.disk;
+      });
+    },
+    'failing-disk': (_, { disk }) => {
+      disk.fail(1);
+    },
+    damage: (fault, manager) => {
+      this.#damage(fault, manager);
+    },
+    'forget-tasks': ({ ms }, agent) => {
+      agent.crash(false);
+      if (!agent.disk.isEmpty) this.#parts.marks.hit('an agent had forgotten its tasks');
+      agent.disk.forgetAll();
+      agent.engine.plantStray();
+      this.#later(ms, () => {
+        this.#power(agent);
+      });
+    },
+    'kill-containers': ({ exitCode }, { engine }) => {
+      for (const { task } of engine.running) engine.end(task.id, exitCode);
+    },
+    engine: ({ state, ms, isAtStart }, { engine }) => {
+      if (isAtStart) engine.onceStarting = () => engine.become(state);
+      else engine.become(state);
+      this.#later(ms, () => {
+        engine.onceStarting = undefined;
+        engine.become('well');
+      });
+    },
+    'lose-assignment': (_, { host }) => {
+      this.losing.add(host.nodeId);
+    },
+  };
+
+  constructor(parts: Parts, managers: readonly ManagerHost[], agents: readonly AgentHost[]) {
+    this.#parts = parts;
+    this.#managers = managers;
+    this.#agents = agents;
+  }
+
+  /** Does one thing. */
+  do(fault: Fault): void {
+    const host = this.#find(fault.host);
+    if (host === undefined) return;
+    // Each kind has its own; what it needs follows from the name of the host.
+    const means = this.#means[fault.kind] as (fault: Fault, host: AnyHost) => void;
+    means(fault, host);
+  }
+
+  /** From now on nothing goes wrong, and everything that is down comes up. */
+  heal(): void {
+    const { kernel, network, setting } = this.#parts;
+    this.#isOver = true;
+    network.wires.heal();
+    network.wires.weather = { ...network.wires.weather, loss: 0, repeat: 0 };
+    this.losing.clear();
+    this.cutsOn = 0;
+    // No wire loses a message and goes on: if no other follows, the connection breaks.
+    for (const agent of this.#agents) if (this.deaf.has(agent.host.nodeId)) agent.crash(false);
+    for (const host of [...this.#managers, ...this.#agents]) {
+      if (host.life.isPaused) kernel.resume(host.life);
+      host.host.clock.drift(1);
+      this.#power(host);
+      kernel.after(3_000, undefined, () => {
+        this.#power(host);
+      });
+    }
+    for (const { engine } of this.#agents) {
+      engine.onceStarting = undefined;
+      engine.become('well');
+      engine.pace = ordinaryEngine;
+    }
+    for (const manager of this.#managers) {
+      manager.disk.pace = { ...setting.disk, stallChance: 0 };
+      this.#putBack(manager);
+    }
+  }
+
+  /** A log is damaged; somebody notices that its manager does not come up, and puts a copy back. */
+  #damage({ damage, ms }: Extract<Fault, { kind: 'damage' }>, manager: ManagerHost): void {
+    manager.disk.spoil(damage);
+    if (damage !== 'full') manager.crash(false);
+    this.#later(1_000, () => {
+      this.#power(manager);
+    });
+    for (const later of [2_000, 10_000]) {
+      this.#later(later + ms, () => {
+        this.#putBack(manager);
+      });
+    }
+  }
+
+  #cut({ way, ms }: Extract<Fault, { kind: 'cut' }>, machine: Host): void {
+    const { wires } = this.#parts.network;
+    this.cutsOn += 1;
+    this.#later(ms, () => {
+      this.cutsOn -= 1;
+    });
+    for (const other of this.#others(machine)) {
+      if (way !== 'out') wires.cut(other, machine);
+      if (way !== 'in') wires.cut(machine, other);
+      this.#later(ms, () => {
+        wires.mend(other, machine);
+        wires.mend(machine, other);
+      });
+    }
+  }
+
+  #split({ with: names, way, ms }: Extract<Fault, { kind: 'split' }>, machine: Host): void {
+    const { wires } = this.#parts.network;
+    const side = new Set([machine, ...names.flatMap((name) => this.#find(name)?.host ?? [])]);
+    const there = this.#managers.map(({ host }) => host).filter((host) => !side.has(host));
+    this.cutsOn += 1;
+    for (const here of side) {
+      for (const other of there) {
+        if (way !== 'out') wires.cut(other, here);
+        if (way !== 'in') wires.cut(here, other);
+      }
+    }
+    this.#later(ms, () => {
+      this.cutsOn -= 1;
+      for (const here of side) {
+        for (const other of there) {
+          wires.mend(other, here);
+          wires.mend(here, other);
+        }
+      }
+    });
+  }
+
+  /** Cuts a manager off from the others, or the one that leads, though all faults are over. */
+  isolate({ host }: ManagerHost, from: 'others' | 'leader', ms: number): void {
+    const { kernel, network } = this.#parts;
+    const { wires } = network;
+    const others = this.#managers
+      .filter(({ manager }) => from === 'others' || manager?.isLeader === true)
+      .map((other) => other.host)
+      .filter((other) => other !== host);
+    for (const other of others) {
+      wires.cut(host, other);
+      wires.cut(other, host);
+    }
+    kernel.after(ms, undefined, () => {
+      for (const other of others) {
+        wires.mend(host, other);
+        wires.mend(other, host);
+      }
+    });
+  }
+
+  /** Whether the group bears it that a log is gone for good. */
+  #maySpare({ disk }: ManagerHost): boolean {
+    const { voters } = this.#parts.checks.raft.configurations.newest;
+    const { raftId } = disk;
+    if (raftId === undefined) return false;
+    const lost = [...voters].filter(
+      (id) => id === raftId || !this.#managers.some((manager) => manager.disk.raftId === id),
+    );
+    return 2 * (voters.size - lost.length) > voters.size;
+  }
+
+  #lose(machine: Host, rate: number): void {
+    for (const other of this.#others(machine)) {
+      this.#parts.network.wires.lose(machine, other, rate);
+      this.#parts.network.wires.lose(other, machine, rate);
+    }
+  }
+
+  /** Whom a host talks to: agents to managers, managers to all. */
+  #others(machine: Host): readonly Host[] {
+    const isManager = this.#managers.some(({ host }) => host === machine);
+    const all = isManager ? [...this.#managers, ...this.#agents] : this.#managers;
+    return all.map(({ host }) => host).filter((host) => host !== machine);
+  }
+
+  #power(host: AnyHost): void {
+    host.host.isUp = true;
+    host.start();
+  }
+
+  /** Somebody puts back a copy of a log that was refused. */
+  #putBack(manager: ManagerHost): void {
+    if (!manager.isRefused && !this.#isOver) return;
+    manager.disk.repair();
+    manager.isRefused = false;
+    manager.start();
+  }
+
+  #later(ms: number, undo: () => void): void {
+    this.#parts.kernel.after(ms, undefined, () => {
+      if (!this.#isOver) undo();
+    });
+  }
+
+  #find(name: HostName): AnyHost | undefined {
+    if (name === 'leader') return this.#managers.find(({ manager }) => manager?.isLeader === true);
+    const number = Number(name.slice(1));
+    return name.startsWith('m') ? this.#managers[number] : this.#agents[number];
+  }
+}

@@ -1,0 +1,433 @@
+import { Stream } from '../kernel/streams.ts';
+import type { Damage } from '../ports/disk.ts';
+
+/** A host of the world by its kind and number: `m0` is the first manager's, `a7` the eighth agent's;
+ * `leader` is that of whoever leads at the time. */
+export type HostName = `${'m' | 'a'}${number}` | 'leader';
+
+/** Something that goes wrong, as data. Times and spans are in virtual milliseconds. */
+export type Fault = { readonly time: number } & (
+  | {
+      readonly kind: 'crash';
+      readonly host: HostName;
+      readonly ms: number;
+      readonly isPower: boolean;
+    }
+  /** As a crash, but in the middle of the next write to its disk. */
+  | {
+      readonly kind: 'crash-writing';
+      readonly host: HostName;
+      readonly ms: number;
+      readonly isPower: boolean;
+    }
+  | { readonly kind: 'restart'; readonly host: HostName; readonly ms: number }
+  | { readonly kind: 'pause'; readonly host: HostName; readonly ms: number }
+  | {
+      readonly kind: 'cut';
+      readonly host: HostName;
+      readonly way: 'in' | 'out' | 'both';
+      readonly ms: number;
+    }
+  | { readonly kind: 'clog'; readonly host: HostName; readonly ms: number }
+  | { readonly kind: 'loss'; readonly host: HostName; readonly rate: number; readonly ms: number }
+  | { readonly kind: 'slow-disk'; readonly host: HostName; readonly ms: number }
+  | { readonly kind: 'failing-disk'; readonly host: HostName }
+  | {
+      readonly kind: 'damage';
+      readonly host: HostName;
+      readonly damage: Damage;
+      readonly ms: number;
+    }
+  | { readonly kind: 'forget-tasks'; readonly host: HostName; readonly ms: number }
+  | { readonly kind: 'clock-step'; readonly host: HostName; readonly by: number }
+  | { readonly kind: 'clock-drift'; readonly host: HostName; readonly rate: number }
+  | { readonly kind: 'kill-containers'; readonly host: HostName; readonly exitCode: number }
+  | {
+      readonly kind: 'engine';
+      readonly host: HostName;
+      readonly state: 'away' | 'hanging';
+      /** Not before it is about to start a container. */
+      readonly isAtStart: boolean;
+      readonly ms: number;
+    }
+  | { readonly kind: 'lose-assignment'; readonly host: HostName }
+  /** Its disk is gone for good: it has an empty one. */
+  | { readonly kind: 'lose-disk'; readonly host: HostName; readonly ms: number }
+  /** Nothing passes between a host with its companions and all other managers. */
+  | {
+      readonly kind: 'split';
+      readonly host: HostName;
+      readonly with: readonly HostName[];
+      readonly way: 'in' | 'out' | 'both';
+      readonly ms: number;
+    }
+);
+
+/** Something a person does. Services and nodes are meant by their number, modulo how many there are. */
+export type Deed = { readonly time: number } & (
+  | {
+      readonly kind: 'create';
+      readonly number: number;
+      readonly replicas: number;
+      readonly isGlobal: boolean;
+      readonly withSecret: boolean;
+    }
+  | { readonly kind: 'scale'; readonly number: number; readonly replicas: number }
+  | {
+      readonly kind: 'update';
+      readonly number: number;
+      readonly image: number;
+      readonly isStartFirst: boolean;
+      readonly parallelism: number;
+    }
+  | { readonly kind: 'roll-back'; readonly number: number }
+  | { readonly kind: 'remove'; readonly number: number }
+  | { readonly kind: 'drain' | 'pause' | 'activate'; readonly number: number }
+  | { readonly kind: 'remove-task'; readonly number: number }
+  | { readonly kind: 'rotate-tokens' }
+  /** Hosts of managers alone are meant here. */
+  | { readonly kind: 'promote' | 'demote'; readonly number: number }
+);
+
+/** All that happens to a world from outside. It can be written down, and done again. */
+export interface Plan {
+  readonly faults: readonly Fault[];
+  readonly deeds: readonly Deed[];
+  /** From now on nothing goes wrong any more. */
+  readonly healAt: number;
+  readonly endAt: number;
+}
+
+export interface Size {
+  readonly managers: number;
+  readonly agents: number;
+  readonly minutes: number;
+}
+
+/** So many hosts beside the managers may become managers too, where there are several. */
+const spares = 2;
+
+/** How many hosts may run a manager. */
+export const managerHosts = ({ managers }: Pick<Size, 'managers'>): number =>
+  managers > 1 ? managers + spares : 1;
+
+/** Draws what happens to a world. Each kind of thing has its own stream. */
+export function drawPlan(seed: string, size: Size): Plan {
+  const { managers, agents, minutes } = size;
+  const endAt = minutes * 60_000;
+  const healAt = endAt * 0.55;
+  const chance = new Stream(seed, 'nemesis');
+  const count = chance.chance(0.05) ? 0 : 3 + chance.integer(22);
+  const faults: Fault[] = [];
+  const deeds = [
+    ...drawDeeds(new Stream(seed, 'work'), healAt, agents),
+    ...(managers > 1 ? drawTurns(new Stream(seed, 'managers'), healAt, managers) : []),
+  ].toSorted(byTime);
+  for (let at = 0; at < count; at += 1) {
+    const anywhere = Math.round(chance.between(8_000, healAt - 5_000));
+    const deed = chance.pick(deeds).time;
+    // What goes wrong while somebody does something goes wrong twice.
+    const time = chance.chance(0.2) ? deed : anywhere;
+    faults.push(...drawFault(chance, time, size));
+  }
+  if (managers > 1) faults.push(...drawCrashes(new Stream(seed, 'crashes'), deeds, size));
+  const mayHappen = (fault: Fault): boolean => fault.kind !== 'lose-disk' || !isTurn(fault, deeds);
+  return {
+    faults: faults.filter(mayHappen).toSorted(byTime),
+    deeds,
+    healAt,
+    endAt,
+  };
+}
+
+/** A manager that is gone for good is believed to be there for a while: nobody is to count on it. */
+const isTurn = ({ time }: Fault, deeds: readonly Deed[]): boolean =>
+  deeds.some(
+    (deed) => deed.kind === 'demote' && deed.time > time - 1_500 && deed.time < time + 3_000,
+  );
+
+const byTime = (a: { time: number }, b: { time: number }): number => a.time - b.time;
+
+type Draw = (chance: Stream, time: number, host: HostName) => Fault;
+
+const span = (chance: Stream, low: number, high: number): number =>
+  Math.round(low * (high / low) ** chance.unit());
+
+/** What may happen to a manager's host, and how often compared with the others. */
+const toManagers: readonly (readonly [number, Draw])[] = [
+  [
+    3,
+    (c, time, host) => ({
+      time,
+      kind: 'crash-writing',
+      host,
+      ms: span(c, 50, 15_000),
+      isPower: c.chance(0.3),
+    }),
+  ],
+  [
+    4,
+    (c, time, host) => ({
+      time,
+      kind: 'crash',
+      host,
+      ms: span(c, 50, 25_000),
+      isPower: c.chance(0.3),
+    }),
+  ],
+  [2, (c, time, host) => ({ time, kind: 'restart', host, ms: span(c, 50, 5_000) })],
+  [2, (c, time, host) => ({ time, kind: 'pause', host, ms: span(c, 100, 40_000) })],
+  [1, (c, time, host) => ({ time, kind: 'slow-disk', host, ms: span(c, 1_000, 20_000) })],
+  [1, (_, time, host) => ({ time, kind: 'failing-disk', host })],
+  [
+    1,
+    (c, time, host) => ({
+      time,
+      kind: 'damage',
+      host,
+      damage: c.pick(['journal', 'full', 'current', 'value'] as const),
+      ms: span(c, 500, 10_000),
+    }),
+  ],
+  [
+    1,
+    (c, time, host) => ({
+      time,
+      kind: 'clock-step',
+      host,
+      by: Math.round(c.between(-3.6e6, 3.6e6)),
+    }),
+  ],
+  [1, (c, time, host) => ({ time, kind: 'clock-drift', host, rate: c.between(0.9, 1.1) })],
+  [1, (c, time, host) => ({ time, kind: 'clog', host, ms: span(c, 100, 10_000) })],
+  [
+    1,
+    (c, time, host) => ({
+      time,
+      kind: 'cut',
+      host,
+      way: c.pick(['in', 'out', 'both'] as const),
+      ms: span(c, 200, 40_000),
+    }),
+  ],
+];
+
+/** What may happen beside that where there are several managers. */
+const toGroups: readonly (readonly [number, Draw])[] = [
+  [
+    10,
+    (c, time, host) => ({
+      time,
+      kind: 'split',
+      host,
+      with: [],
+      way: c.pick(['in', 'out', 'both', 'both'] as const),
+      ms: span(c, 1_000, 40_000),
+    }),
+  ],
+  [6, (c, time, host) => ({ time, kind: 'lose-disk', host, ms: span(c, 100, 10_000) })],
+  [
+    2,
+    (c, time, host) => ({
+      time,
+      kind: 'loss',
+      host,
+      rate: c.between(0.05, 0.4),
+      ms: span(c, 1_000, 20_000),
+    }),
+  ],
+];
+
+const toAgents: readonly (readonly [number, Draw])[] = [
+  [
+    3,
+    (c, time, host) => ({
+      time,
+      kind: 'crash',
+      host,
+      ms: span(c, 50, 40_000),
+      isPower: c.chance(0.4),
+    }),
+  ],
+  [1, (c, time, host) => ({ time, kind: 'restart', host, ms: span(c, 50, 5_000) })],
+  [2, (c, time, host) => ({ time, kind: 'pause', host, ms: span(c, 100, 60_000) })],
+  [
+    3,
+    (c, time, host) => ({
+      time,
+      kind: 'cut',
+      host,
+      way: c.pick(['in', 'out', 'both'] as const),
+      ms: span(c, 200, 60_000),
+    }),
+  ],
+  [1, (c, time, host) => ({ time, kind: 'clog', host, ms: span(c, 100, 10_000) })],
+  [
+    1,
+    (c, time, host) => ({
+      time,
+      kind: 'loss',
+      host,
+      rate: c.between(0.05, 0.6),
+      ms: span(c, 1_000, 40_000),
+    }),
+  ],
+  [1, (c, time, host) => ({ time, kind: 'forget-tasks', host, ms: span(c, 50, 30_000) })],
+  [
+    1,
+    (c, time, host) => ({
+      time,
+      kind: 'clock-step',
+      host,
+      by: Math.round(c.between(-3.6e6, 3.6e6)),
+    }),
+  ],
+  [1, (c, time, host) => ({ time, kind: 'clock-drift', host, rate: c.between(0.9, 1.1) })],
+  [3, (c, time, host) => ({ time, kind: 'kill-containers', host, exitCode: c.pick([0, 1, 137]) })],
+  [
+    2,
+    (c, time, host) => ({
+      time,
+      kind: 'engine',
+      host,
+      state: c.pick(['away', 'hanging'] as const),
+      isAtStart: c.chance(0.5),
+      ms: span(c, 200, 40_000),
+    }),
+  ],
+  [1, (_, time, host) => ({ time, kind: 'lose-assignment', host })],
+];
+
+function drawFault(
+  chance: Stream,
+  time: number,
+  { managers, agents }: Pick<Size, 'managers' | 'agents'>,
+): readonly Fault[] {
+  const isGroup = managers > 1;
+  const isManagers = chance.chance(isGroup ? 0.7 : 0.35);
+  const kinds = isGroup ? [...toManagers, ...toGroups] : toManagers;
+  const draw = pickByWeight(chance, isManagers ? kinds : toAgents);
+  if (isManagers) {
+    const number = chance.integer(managerHosts({ managers }));
+    const isLeader = isGroup && chance.chance(0.3);
+    const fault = draw(chance, time, isLeader ? 'leader' : `m${number}`);
+    if (fault.kind !== 'split') return [fault];
+    const others = Array.from({ length: managers - 1 }, (_, at) => `m${at}` as const);
+    return [{ ...fault, with: others.filter(() => chance.chance(0.4)) }];
+  }
+  // A rack, or one machine.
+  const first = chance.integer(agents);
+  const many = chance.chance(0.25) ? 2 + chance.integer(Math.ceil(agents / 4)) : 1;
+  const example = draw(chance, time, `a${first}`);
+  return Array.from({ length: many }, (_, at) => ({
+    ...example,
+    host: `a${(first + at) % agents}` as const,
+  }));
+}
+
+function pickByWeight<T>(chance: Stream, choices: readonly (readonly [number, T])[]): T {
+  let at = chance.unit() * choices.reduce((sum, [weight]) => sum + weight, 0);
+  for (const [weight, choice] of choices) {
+    at -= weight;
+    if (at < 0) return choice;
+  }
+  throw new Error('nothing to pick from');
+}
+
+/** Managers that are down while one of them is demoted. */
+function drawCrashes(chance: Stream, deeds: readonly Deed[], size: Size): Fault[] {
+  return deeds
+    .filter(({ kind }) => kind === 'demote' && chance.chance(0.12))
+    .map(({ time }) => ({
+      time: time - 1_200,
+      kind: 'crash',
+      host: `m${chance.integer(managerHosts(size))}`,
+      ms: span(chance, 4_000, 20_000),
+      isPower: chance.chance(0.3),
+    }));
+}
+
+/** With fewer agents than this, all might be drained at the same time. */
+const fewAgents = 10;
+
+/** Promotions and demotions: about as many of these as of those, now far apart, now all at once. */
+function drawTurns(chance: Stream, healAt: number, managers: number): Deed[] {
+  const count = 6 + chance.integer(26);
+  let time = chance.between(12_000, 25_000);
+  let wanted = managers;
+  const turns: Deed[] = [];
+  for (let at = 0; at < count && time < healAt; at += 1) {
+    const number = chance.integer(1_000);
+    const isMore =
+      wanted <= Math.max(1, managers - 2) ||
+      (wanted < managerHosts({ managers }) && chance.chance(0.5));
+    turns.push({ time: Math.round(time), kind: isMore ? 'promote' : 'demote', number });
+    wanted += isMore ? 1 : -1;
+    time += chance.chance(0.3) ? chance.between(0, 200) : chance.exponential(healAt / count);
+  }
+  return turns;
+}
+
+function drawDeeds(chance: Stream, healAt: number, agents: number): Deed[] {
+  const deeds: Deed[] = [];
+  const services = 3 + chance.integer(6);
+  for (let number = 0; number < services; number += 1) {
+    deeds.push({
+      time: 3_000 + number * 400,
+      kind: 'create',
+      number,
+      replicas: 1 + chance.integer(chance.chance(0.2) ? 24 : 9),
+      isGlobal: chance.chance(0.04),
+      withSecret: chance.chance(0.2),
+    });
+  }
+  if (chance.chance(0.15)) {
+    const time = 3_150 + chance.integer(services * 400);
+    deeds.push({ time, kind: 'remove', number: chance.integer(services) });
+  }
+  const more = chance.integer(14);
+  for (let at = 0; at < more; at += 1) {
+    const time = Math.round(chance.between(10_000, healAt));
+    const number = chance.integer(services + 1);
+    const kind = pickByWeight(chance, [
+      [3, 'scale'],
+      [4, 'update'],
+      [1, 'roll-back'],
+      [1, 'remove'],
+      [2, 'drain'],
+      [1, 'pause'],
+      [2, 'activate'],
+      [1, 'remove-task'],
+      [1, 'rotate-tokens'],
+      [1, 'create'],
+    ] as const);
+    if (kind === 'scale') deeds.push({ time, kind, number, replicas: chance.integer(14) });
+    else if (kind === 'update') {
+      deeds.push({
+        time,
+        kind,
+        number,
+        image: at,
+        isStartFirst: chance.chance(0.25),
+        parallelism: chance.integer(4),
+      });
+    } else if (kind === 'create') {
+      deeds.push({
+        time,
+        kind,
+        number: services + at,
+        replicas: chance.integer(8),
+        isGlobal: false,
+        withSecret: chance.chance(0.2),
+      });
+    } else if (kind === 'rotate-tokens') deeds.push({ time, kind });
+    else if (kind === 'roll-back' || kind === 'remove' || kind === 'remove-task') {
+      deeds.push({ time, kind, number });
+    } else {
+      // Of a few, one is left to run what there is.
+      const these = agents < fewAgents ? Math.max(1, agents - 1) : agents;
+      deeds.push({ time, kind, number: chance.integer(these) });
+    }
+  }
+  return deeds;
+}

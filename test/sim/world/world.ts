@@ -1,0 +1,334 @@
+import { codecOf, type Node } from '../../../src/api/index.ts';
+import { Checks } from '../checks/checks.ts';
+import { whatIsAmissOfManagers, whatIsMissing } from '../checks/liveness.ts';
+import { Kernel } from '../kernel/kernel.ts';
+import { Marks } from '../kernel/marks.ts';
+import { Stream } from '../kernel/streams.ts';
+import type { Call } from '../ports/call.ts';
+import { aTlsInfo } from '../ports/identity.ts';
+import { Network } from '../ports/network.ts';
+import type { Line } from '../ports/quiet-log.ts';
+import { Wires } from '../ports/wires.ts';
+import { AgentHost } from './agent-host.ts';
+import { Clients } from './clients.ts';
+import { GroupMarks } from './group-marks.ts';
+import { ManagerHost } from './manager-host.ts';
+import { Nemesis } from './nemesis.ts';
+import { Operator } from './operator.ts';
+import type { Parts } from './parts.ts';
+import { managerHosts, type Plan, type Size } from './plan.ts';
+import { drawSetting } from './setting.ts';
+
+/** After the faults have ended everything is as it should be within this, in milliseconds. */
+const healingMs = 90_000;
+/** And it is looked at this often. */
+const lookMs = 5_000;
+/**
+ * Then a manager that follows comes and goes a few times, in half of all worlds, and nobody is to
+ * mind: how long after the last fault, how often, and for how long each time.
+ */
+const flapping = {
+  afterMs: 92_000,
+  times: 4,
+  awayMs: 2_500,
+  hereMs: 1_500,
+  restMs: 20_000,
+} as const;
+/** How often it is looked whether the founder leads. */
+const founderLookMs = 50;
+
+export interface WorldOptions {
+  readonly seed: string;
+  readonly size: Size;
+  readonly plan: Plan;
+  /** Hears every line that anybody logs. */
+  readonly tell?: (text: string) => unknown;
+}
+
+/** A swarm with everything round it, in one process and in virtual time. */
+export class World {
+  readonly kernel = new Kernel();
+  readonly marks = new Marks();
+  readonly #plan: Plan;
+  readonly #parts: Parts;
+  readonly #managers: readonly ManagerHost[];
+  readonly #agents: readonly AgentHost[];
+  readonly #nemesis: Nemesis;
+  readonly #operator: Operator;
+  readonly #checks: Checks;
+  #settledAt: number | undefined;
+  /** While a manager comes and goes, its agents look for another: only elections count. */
+  #unwatched = { from: Infinity, until: Infinity };
+  /** The term in which everything was well. */
+  #settledIn = 0;
+
+  constructor({ seed, size, plan, tell }: WorldOptions) {
+    const { kernel, marks } = this;
+    const setting = drawSetting(new Stream(seed, 'setting'));
+    const wires = new Wires(kernel, seed, setting.weather);
+    const network = new Network(kernel, wires, setting);
+    const checks = new Checks(kernel, marks);
+    if (setting.hasCodec) marks.hit('messages passed through the real codec');
+    this.#plan = plan;
+    this.#checks = checks;
+    this.#parts = {
+      seed,
+      kernel,
+      marks,
+      network,
+      setting,
+      checks,
+      isLoud: tell !== undefined,
+      hear: (host, line) => {
+        tell?.(textOf(kernel.now, host, line));
+        this.#hear(host, line);
+      },
+    };
+    const parts = this.#parts;
+    const hosts = managerHosts(size);
+    this.#managers = Array.from({ length: hosts }, (_, at) => {
+      const isManager = at < size.managers;
+      const known = (): readonly string[] => this.#addresses();
+      return new ManagerHost(parts, at, { clusterId: 'swarm', isManager, addresses: known });
+    });
+    const addresses = this.#addresses();
+    this.#agents = Array.from(
+      { length: size.agents },
+      (_, at) => new AgentHost(parts, at, { hostNumber: hosts + at, addresses }),
+    );
+    this.#nemesis = new Nemesis(parts, this.#managers, this.#agents);
+    this.#operator = new Operator(parts, this.#managers);
+    new GroupMarks(parts, this.#managers, this.#nemesis).watch();
+    checks.meet(
+      this.#managers,
+      this.#agents.map(({ engine }) => engine),
+      setting,
+    );
+    network.onRequest = (call, request) => {
+      checks.requested(call, request);
+      const { nodeId } = call.transport.client.host;
+      if (call.method.name === 'Assignments' && this.#nemesis.deaf.delete(nodeId)) {
+        marks.hit('an assignment was lost, and all were asked for again');
+      }
+    };
+    network.onResponse = (call, _door, response) => {
+      checks.answered(call, response);
+    };
+    network.isLost = (call) => this.#isLost(call);
+    network.mark = (mark) => {
+      marks.hit(mark);
+    };
+    wires.onLate = () => {
+      marks.hit('a message was held up by a cut, and arrived later');
+    };
+    kernel.afterEach = () => {
+      checks.step();
+    };
+  }
+
+  /** How often the group of managers has changed. */
+  get turns(): { readonly promotions: number; readonly removals: number } {
+    const { promotions, removals } = this.#checks.raft.configurations;
+    return { promotions, removals };
+  }
+
+  /** Lets everything happen that is planned. */
+  run(): void {
+    const { kernel } = this;
+    const { faults, deeds, healAt, endAt } = this.#plan;
+    this.#managers[0]?.start();
+    kernel.after(1_000, undefined, () => {
+      this.#addNodes();
+    });
+    for (const [at, manager] of this.#managers.entries()) {
+      if (at === 0) continue;
+      kernel.after(1_500 + at * 2_500, undefined, () => {
+        manager.start();
+      });
+    }
+    const chance = new Stream(this.#parts.seed, 'arrival');
+    for (const agent of this.#agents) {
+      kernel.after(1_500 + chance.between(0, 3_000), undefined, () => {
+        agent.start();
+      });
+    }
+    for (const fault of faults) {
+      kernel.after(fault.time, undefined, () => {
+        this.#nemesis.do(fault);
+      });
+    }
+    for (const deed of deeds) {
+      kernel.after(deed.time, undefined, () => {
+        this.#operator.do(deed);
+      });
+    }
+    for (const manager of this.#managers) this.#keepTold(manager);
+    kernel.after(healAt, undefined, () => {
+      this.#nemesis.heal();
+      // Somebody tells who has found none of the managers where they are.
+      for (const agent of this.#agents) if (!agent.hasSession) agent.addresses = this.#addresses();
+    });
+    if (new Stream(this.#parts.seed, 'outsider').chance(0.5)) this.#letFlap(healAt);
+    for (let at = healAt + lookMs; at <= endAt; at += lookMs) {
+      kernel.after(at, undefined, () => {
+        this.#look(at - healAt);
+      });
+    }
+    // In a share of worlds with several managers somebody looks at all that clients are told.
+    const isWatched =
+      this.#managers.length > 1 && new Stream(this.#parts.seed, 'clients').chance(0.4);
+    const clients = new Clients(this.#parts, this.#managers);
+    if (isWatched) kernel.after(10_000, undefined, () => clients.start(healAt + 20_000));
+    kernel.runUntil(endAt);
+    const unexplained = clients.verdict();
+    if (unexplained !== undefined) kernel.violate('clients-are-told-one-history', unexplained);
+    else if (isWatched) this.marks.hit('clients were told one history');
+  }
+
+  /** Where managers are. */
+  #addresses(): readonly string[] {
+    return this.#managers
+      .filter(({ host }) => host.role === 'swarm-manager')
+      .map(({ address }) => address);
+  }
+
+  /** A host hears of its node now and then, as an agent there would. */
+  #keepTold(manager: ManagerHost): void {
+    const chance = new Stream(this.#parts.seed, `news of ${manager.name}`);
+    const tell = (): void => {
+      const node = this.#checks.ledger.node(manager.host.nodeId);
+      if (node !== undefined) manager.hear(node);
+      this.kernel.after(chance.between(200, 2_000), undefined, tell);
+    };
+    tell();
+  }
+
+  /** The nodes of the swarm, as if they had joined one by one. */
+  #addNodes(): void {
+    const [first] = this.#managers;
+    const store = first?.running?.store;
+    if (store === undefined) return;
+    // On a slow disk the founder takes its time.
+    if (
+      first?.manager?.isLeader !== true ||
+      store.view((view) => view.find('cluster')).length === 0
+    ) {
+      this.kernel.after(founderLookMs, undefined, () => {
+        this.#addNodes();
+      });
+      return;
+    }
+    const nodes = [
+      ...this.#managers.slice(1).map((manager) => aNode(manager, roleOf(manager))),
+      ...this.#agents.map((agent) => aNode(agent, 'WORKER')),
+    ];
+    const { heartbeatMs } = this.#parts.setting;
+    void store
+      .update((tx) => {
+        for (const node of nodes) tx.create('node', node);
+        const [cluster] = tx.find('cluster');
+        if (cluster?.spec === undefined || cluster.spec === null) return;
+        const heartbeatPeriod = { seconds: String(heartbeatMs / 1_000), nanos: 0 };
+        const dispatcher = { ...cluster.spec.dispatcher, heartbeatPeriod };
+        tx.update('cluster', { ...cluster, spec: { ...cluster.spec, dispatcher } });
+      })
+      .catch((error: unknown) => {
+        this.#checks.broke('the world', error);
+      });
+  }
+
+  /** A manager is cut off from the others again and again: it causes no election. Thesis §9.6 */
+  #letFlap(healAt: number): void {
+    const { afterMs, times, awayMs, hereMs, restMs } = flapping;
+    const { kernel } = this;
+    const outsider = (): ManagerHost | undefined =>
+      // Of two, the other would lose its quorum.
+      this.#checks.raft.configurations.newest.voters.size < 3
+        ? undefined
+        : this.#managers.findLast(({ manager }) => manager !== undefined && !manager.isLeader);
+    let who: ManagerHost | undefined;
+    for (let at = 0; at < times; at += 1) {
+      const time = healAt + afterMs + at * (awayMs + hereMs);
+      kernel.after(time, undefined, () => {
+        who ??= outsider();
+        if (who === undefined) return;
+        this.#nemesis.isolate(who, at % 2 === 0 ? 'leader' : 'others', awayMs);
+      });
+    }
+    this.#unwatched = {
+      from: healAt + afterMs,
+      until: healAt + afterMs + times * (awayMs + hereMs) + restMs,
+    };
+  }
+
+  /** After the faults: is everything as it should be? */
+  #look(sinceMs: number): void {
+    const { kernel } = this;
+    const { configurations, elections } = this.#checks.raft;
+    const leader = this.#managers.find(({ manager }) => manager?.isLeader === true);
+    const missing =
+      leader?.running === undefined
+        ? 'nobody leads'
+        : leader.running.store.view(
+            (view) =>
+              whatIsAmissOfManagers(view, this.#managers, configurations.newest) ??
+              whatIsMissing(view, this.#agents),
+          );
+    if (this.#settledAt !== undefined && elections.newestTerm !== this.#settledIn) {
+      kernel.violate('leaders-stay', `there was an election ${sinceMs} ms after the last fault`);
+    }
+    const { from, until } = this.#unwatched;
+    if (kernel.now > from && kernel.now < until) return;
+    if (missing === undefined) {
+      this.#settledAt ??= kernel.now;
+      this.#settledIn = elections.newestTerm;
+    }
+    if (missing === undefined) return;
+    if (this.#settledAt !== undefined) {
+      kernel.violate('what-is-well-stays-well', `${sinceMs} ms after the last fault: ${missing}`);
+    } else if (sinceMs >= healingMs) {
+      kernel.violate('all-that-is-wanted-runs', `${sinceMs} ms after the last fault: ${missing}`);
+    }
+  }
+
+  #isLost({ method, transport }: Call): boolean {
+    if (method.name !== 'Assignments' || this.#nemesis.losing.size === 0) return false;
+    const { nodeId } = transport.client.host;
+    const isLost = this.#nemesis.losing.delete(nodeId);
+    if (isLost) this.#nemesis.deaf.add(nodeId);
+    return isLost;
+  }
+
+  #hear(host: string, { level, fields, message }: Line): void {
+    if (level !== 'error' && level !== 'fatal') return;
+    const { err } = fields;
+    if (!(err instanceof Error)) return;
+    if (err.name === 'SwarmError' || err.name === 'AbortError') return;
+    this.#checks.broke(`${host}: ${message}`, err);
+  }
+}
+
+const roleOf = ({ host }: ManagerHost): 'MANAGER' | 'WORKER' =>
+  host.role === 'swarm-manager' ? 'MANAGER' : 'WORKER';
+
+function aNode({ host, name }: ManagerHost | AgentHost, role: 'MANAGER' | 'WORKER'): Node {
+  const isAgent = name.startsWith('a');
+  return codecOf('Node').create({
+    id: host.nodeId,
+    role,
+    spec: {
+      membership: 'ACCEPTED',
+      availability: isAgent ? 'ACTIVE' : 'DRAIN',
+      desiredRole: role,
+    },
+    certificate: { cn: host.nodeId, role, status: { state: 'ISSUED' } },
+    description: { hostname: name, tlsInfo: aTlsInfo },
+    status: { state: 'UNKNOWN' },
+  });
+}
+
+function textOf(now: number, host: string, { level, fields, message }: Line): string {
+  const { err, ...rest } = fields;
+  const error = err instanceof Error ? ` (${err.message})` : '';
+  return `${now.toFixed(1).padStart(9)} ${host.padEnd(4)} ${level} ${message}${error} ${JSON.stringify(rest)}`;
+}
