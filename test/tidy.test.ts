@@ -76,6 +76,11 @@ describe('the house', () => {
     expect(files.filter((path) => mayEnter[path.split('/')[0] ?? ''] === undefined)).toEqual([]);
   });
 
+  test('signals are listened to in one place', () => {
+    const listening = files.filter((path) => sourceOf(path).includes("addEventListener('abort'"));
+    expect(listening).toEqual(['runtime/abort.ts']);
+  });
+
   test('a room enters only the rooms below it, by their front door', () => {
     const trespasses = files.flatMap((path) =>
       localImports(path)

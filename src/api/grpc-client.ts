@@ -9,7 +9,7 @@ import {
   Metadata,
 } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
-import { assert, childOf, deadlineIn, orAborted } from '../runtime/index.ts';
+import { assert, childOf, deadlineIn, onAbort, orAborted } from '../runtime/index.ts';
 import type { CallOptions, RpcConnection } from './rpc.ts';
 import { type ServiceName, serviceDefinition } from './schema.ts';
 import { fromStatus } from './status.ts';
@@ -117,10 +117,6 @@ async function unary(
 ): Promise<never> {
   options.signal.throwIfAborted();
   return new Promise<never>((resolve, reject) => {
-    const cancel = (): void => {
-      call.cancel();
-      reject(options.signal.reason as Error);
-    };
     const call = client.makeUnaryRequest(
       path,
       requestSerialize,
@@ -129,12 +125,15 @@ async function unary(
       metadataOf(options),
       deadlineOf(options),
       (error, response) => {
-        options.signal.removeEventListener('abort', cancel);
+        waiting[Symbol.dispose]();
         if (error === null) resolve(response as never);
         else reject(fromStatus(error));
       },
     );
-    options.signal.addEventListener('abort', cancel, { once: true });
+    const waiting = onAbort(options.signal, () => {
+      call.cancel();
+      reject(options.signal.reason as Error);
+    });
   });
 }
 
@@ -153,17 +152,16 @@ async function* serverStream(
     metadataOf(options),
     deadlineOf(options),
   );
-  const cancel = (): void => {
+  const waiting = onAbort(options.signal, () => {
     call.cancel();
-  };
-  options.signal.addEventListener('abort', cancel, { once: true });
+  });
   try {
     for await (const message of call as AsyncIterable<never>) yield message;
   } catch (error) {
     options.signal.throwIfAborted();
     throw fromStatus(error);
   } finally {
-    options.signal.removeEventListener('abort', cancel);
+    waiting[Symbol.dispose]();
     call.on('error', () => undefined); // A call cancelled here still reports that it was.
     call.cancel();
   }
@@ -191,10 +189,9 @@ async function clientStream(
       },
     );
   });
-  const cancel = (): void => {
+  const waiting = onAbort(options.signal, () => {
     call?.cancel();
-  };
-  options.signal.addEventListener('abort', cancel, { once: true });
+  });
   try {
     const sent = sendAll(call, requests, sending.signal).then(async () => response);
     return await Promise.race([response, sent]);
@@ -202,7 +199,7 @@ async function clientStream(
     options.signal.throwIfAborted();
     throw error;
   } finally {
-    options.signal.removeEventListener('abort', cancel);
+    waiting[Symbol.dispose]();
     response.catch(() => undefined); // A source that fails ends the call, whose error is not news.
     sending.abort();
     call?.cancel();
@@ -228,10 +225,10 @@ async function drained(call: ClientWritableStream<Untyped>, signal: AbortSignal)
   await new Promise<void>((resolve) => {
     const wake = (): void => {
       call.off('drain', wake);
-      signal.removeEventListener('abort', wake);
+      waiting[Symbol.dispose]();
       resolve();
     };
     call.once('drain', wake);
-    signal.addEventListener('abort', wake, { once: true });
+    const waiting = onAbort(signal, wake);
   });
 }

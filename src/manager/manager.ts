@@ -8,6 +8,7 @@ import {
   isSwarmError,
   messageOf,
   newId,
+  onAbort,
   orAborted,
   runTogether,
   type Subscription,
@@ -401,9 +402,7 @@ async function aborted(asked: AbortSignal, signal: AbortSignal): Promise<void> {
   if (asked.aborted) return;
   await orAborted(
     new Promise<void>((resolve) => {
-      asked.addEventListener('abort', () => {
-        resolve();
-      });
+      onAbort(asked, resolve);
     }),
     signal,
   );

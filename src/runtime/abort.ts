@@ -5,8 +5,47 @@ export interface ChildAbort extends Disposable {
   abort(reason?: unknown): void;
 }
 
-/** The children of each signal that has some. It has one listener for all of them. */
-const families = new WeakMap<AbortSignal, Set<AbortController>>();
+/** What waits for each signal to abort. */
+const waitsFor = new WeakMap<AbortSignal, Set<Wait>>();
+
+/** Something to be done once a signal aborts. */
+class Wait implements Disposable {
+  readonly act: () => void;
+  readonly #all: Set<Wait>;
+
+  constructor(all: Set<Wait>, act: () => void) {
+    this.#all = all;
+    this.act = act;
+    all.add(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.#all.delete(this);
+  }
+}
+
+/**
+ * Does something once `signal` aborts, unless it is disposed of before. What has aborted already
+ * is not waited for: nothing is done.
+ *
+ * The signal has one listener, however many wait for it: Node takes more than ten for a leak, and
+ * a signal that lives as long as a daemon has as many as there are calls under way.
+ *
+ * @param act must not throw
+ */
+export const onAbort = (signal: AbortSignal, act: () => void): Disposable =>
+  new Wait(waitsFor.get(signal) ?? firstWaitFor(signal), act);
+
+function firstWaitFor(signal: AbortSignal): Set<Wait> {
+  const waits = new Set<Wait>();
+  waitsFor.set(signal, waits);
+  const actAll = (): void => {
+    for (const { act } of waits) act();
+    waits.clear();
+  };
+  signal.addEventListener('abort', actAll, { once: true });
+  return waits;
+}
 
 /**
  * A signal that aborts with `parent`, or by itself.
@@ -19,13 +58,14 @@ export const childOf = (parent: AbortSignal): ChildAbort => new Child(parent);
 class Child implements ChildAbort {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
-  readonly #family: Set<AbortController>;
+  readonly #following: Disposable;
 
   constructor(parent: AbortSignal) {
     this.signal = this.#controller.signal;
     if (parent.aborted) this.#controller.abort(parent.reason);
-    this.#family = familyOf(parent);
-    this.#family.add(this.#controller);
+    this.#following = onAbort(parent, () => {
+      this.#controller.abort(parent.reason);
+    });
   }
 
   abort(reason?: unknown): void {
@@ -33,39 +73,25 @@ class Child implements ChildAbort {
   }
 
   [Symbol.dispose](): void {
-    this.#family.delete(this.#controller);
+    this.#following[Symbol.dispose]();
   }
-}
-
-function familyOf(parent: AbortSignal): Set<AbortController> {
-  const known = families.get(parent);
-  if (known !== undefined) return known;
-  const family = new Set<AbortController>();
-  families.set(parent, family);
-  const abortAll = (): void => {
-    for (const child of family) child.abort(parent.reason);
-    family.clear();
-  };
-  parent.addEventListener('abort', abortAll, { once: true });
-  return family;
 }
 
 /** A signal that aborts with either of two, or by itself. */
 export function childOfBoth(first: AbortSignal, second: AbortSignal): ChildAbort {
   const child = childOf(first);
-  const bridge = childOf(second);
   const follow = (): void => {
     child.abort(second.reason);
   };
-  if (bridge.signal.aborted) follow();
-  else bridge.signal.addEventListener('abort', follow, { once: true });
+  if (second.aborted) follow();
+  const following = onAbort(second, follow);
   return {
     signal: child.signal,
     abort: (reason) => {
       child.abort(reason);
     },
     [Symbol.dispose]: () => {
-      bridge[Symbol.dispose]();
+      following[Symbol.dispose]();
       child[Symbol.dispose]();
     },
   };
@@ -79,12 +105,11 @@ export function childOfBoth(first: AbortSignal, second: AbortSignal): ChildAbort
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   return new Promise<T>((resolve, reject) => {
-    const stop = (): void => {
+    const waiting = onAbort(signal, () => {
       reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', stop, { once: true });
+    });
     promise.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', stop);
+      waiting[Symbol.dispose]();
     });
   });
 }

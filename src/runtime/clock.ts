@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { onAbort } from './abort.ts';
 
 /** The passing of time for one process. The simulator supplies a virtual one. */
 export interface Clock {
@@ -26,9 +26,16 @@ export class SystemClock implements Clock {
   }
 
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
-    await delay(ms, undefined, { signal }).catch((error: unknown) => {
-      signal.throwIfAborted();
-      throw error;
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        waiting[Symbol.dispose]();
+        resolve();
+      }, ms);
+      const waiting = onAbort(signal, () => {
+        clearTimeout(timer);
+        reject(signal.reason as Error);
+      });
     });
   }
 }

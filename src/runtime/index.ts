@@ -1,4 +1,4 @@
-export { type ChildAbort, childOf, childOfBoth, firstOf, orAborted } from './abort.ts';
+export { type ChildAbort, childOf, childOfBoth, firstOf, onAbort, orAborted } from './abort.ts';
 export { type Clock, deadlineIn, SystemClock } from './clock.ts';
 export {
   assert,

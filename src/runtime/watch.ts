@@ -1,3 +1,5 @@
+import { onAbort } from './abort.ts';
+
 /** One reader's place in a {@link Watch}. Dispose of it to leave. */
 export interface Subscription<T> extends Disposable {
   /**
@@ -90,16 +92,15 @@ class Queue<T> implements Subscription<T> {
     signal.throwIfAborted();
     if (this.#isLost || this.#held.length > 0) return;
     await new Promise<void>((resolve, reject) => {
-      const stop = (): void => {
+      const waiting = onAbort(signal, () => {
         this.#wake = undefined;
         reject(signal.reason as Error);
-      };
+      });
       this.#wake = () => {
         this.#wake = undefined;
-        signal.removeEventListener('abort', stop);
+        waiting[Symbol.dispose]();
         resolve();
       };
-      signal.addEventListener('abort', stop, { once: true });
     });
   }
 

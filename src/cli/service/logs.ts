@@ -1,3 +1,4 @@
+import { onAbort } from '../../runtime/index.ts';
 import { clientFor, type EngineClient, isNotFound, type Query } from '../client.ts';
 import type { Call, Flag, Flags } from '../command.ts';
 import type { TaskObject } from '../commands/tasks.ts';
@@ -102,10 +103,9 @@ export async function logs({ args, flags }: Call, shell: Shell): Promise<void> {
   const writer = isRaw
     ? { write: async (line: string) => Promise.resolve(line) }
     : new LineWriter(client, source, flags);
-  const leave = (): void => {
+  const waiting = onAbort(shell.signal, () => {
     (stream as NodeJS.ReadableStream & { destroy(): void }).destroy();
-  };
-  shell.signal.addEventListener('abort', leave, { once: true });
+  });
   try {
     if (source.hasTty) {
       for await (const chunk of stream) shell.out(chunk.toString());
@@ -119,7 +119,7 @@ export async function logs({ args, flags }: Call, shell: Shell): Promise<void> {
   } catch (error) {
     if (!shell.signal.aborted) throw error;
   } finally {
-    shell.signal.removeEventListener('abort', leave);
+    waiting[Symbol.dispose]();
   }
 }
 

@@ -11,6 +11,7 @@ import {
   isSwarmError,
   type Log,
   messageOf,
+  onAbort,
   type Random,
   SwarmError,
 } from '../../runtime/index.ts';
@@ -131,12 +132,9 @@ async function opened(server: Server, path: string): Promise<void> {
 async function closedOrAborted(server: Server, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve, reject) => {
-    const stop = (): void => {
-      resolve();
-    };
-    signal.addEventListener('abort', stop, { once: true });
+    const waiting = onAbort(signal, resolve);
     server.once('error', (error) => {
-      signal.removeEventListener('abort', stop);
+      waiting[Symbol.dispose]();
       reject(error);
     });
   });

@@ -1,5 +1,6 @@
 import Docker from 'dockerode';
 import {
+  childOf,
   type Clock,
   type ErrorCode,
   firstOf,
@@ -84,7 +85,8 @@ export class DockerEngine implements Engine {
 
   async stopContainer(name: string, signal: AbortSignal): Promise<void> {
     // Without the deadline of other calls: a grace period may be as long as a user likes.
-    await this.#dial({ method: 'POST', path: `/containers/${name}/stop` }, signal);
+    using stopping = childOf(signal);
+    await this.#dial({ method: 'POST', path: `/containers/${name}/stop` }, stopping.signal);
   }
 
   async removeContainer(name: string, signal: AbortSignal): Promise<void> {
@@ -116,7 +118,8 @@ export class DockerEngine implements Engine {
   async *events(signal: AbortSignal): AsyncIterable<ContainerEvent | 'connected'> {
     const filters = { type: ['container'], label: [systemLabel.task], event: actions };
     const request: Request = { path: '/events', query: { filters: JSON.stringify(filters) } };
-    const stream = await this.#stream(request, signal);
+    using listening = childOf(signal);
+    const stream = await this.#stream(request, listening.signal);
     yield 'connected';
     for await (const line of linesOf(stream, signal)) {
       const { Action, Actor } = JSON.parse(line) as EngineEvent; // the shape is the API's promise
@@ -140,11 +143,13 @@ export class DockerEngine implements Engine {
       path: `/containers/${name}/logs`,
       query: since === undefined ? query : { ...query, since },
     };
-    yield* chunksOf(await this.#stream(request, signal), signal);
+    using reading = childOf(signal);
+    yield* chunksOf(await this.#stream(request, reading.signal), signal);
   }
 
   async *#jsonLines(request: Request, signal: AbortSignal): AsyncIterable<object> {
-    for await (const line of linesOf(await this.#stream(request, signal), signal)) {
+    using reading = childOf(signal);
+    for await (const line of linesOf(await this.#stream(request, reading.signal), signal)) {
       yield JSON.parse(line) as object; // a line of these streams is an object
     }
   }
@@ -166,6 +171,7 @@ export class DockerEngine implements Engine {
     return answer as T; // the shape is the API's promise
   }
 
+  /** @param signal one of this call's own: it is listened to for as long as the call lasts */
   async #dial(request: Request, signal: AbortSignal): Promise<unknown> {
     signal.throwIfAborted();
     const { method = 'GET', path, query = {}, body = {}, auth, isStream = false } = request;
