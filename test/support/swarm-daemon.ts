@@ -140,6 +140,7 @@ export class SwarmDaemon implements AsyncDisposable {
         '--pdeathsig',
         'KILL',
         process.execPath,
+        '--trace-warnings', // A complaint is to say where it comes from.
         ...nodeArgs,
         program,
         mode,

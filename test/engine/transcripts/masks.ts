@@ -19,8 +19,11 @@ const masks: readonly (readonly [pattern: RegExp, word: string])[] = [
 /** What a display of progress prints before it has come to its end; how often is chance. */
 const progress = /^(?:overall progress: |\d+\/\d+: |\S{1,30}: (?:running|\[=*>)|verify: Waiting )/u;
 
+/** What else is left out of account. */
 export interface Masking {
+  /** The order of lines. */
   readonly sorts: boolean;
+  /** Which nodes they name. */
   readonly hidesNodes: boolean;
 }
 

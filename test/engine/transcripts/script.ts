@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Masking } from './masks.ts';
 
 /** A line of a script: what is done on one node. */
 export interface Step {
@@ -11,23 +12,26 @@ export interface Step {
 }
 
 type Kind =
-  /** What it prints and its exit code are compared, whichever way its lines are ordered, or whichever nodes they name. */
-  | { readonly name: 'compare'; readonly sorts: boolean; readonly hidesNodes: boolean }
+  /** What it prints and its exit code are compared. */
+  | ({ readonly name: 'compare' } & Masking)
+  /** It only reads, while a swarm may be on its way: it is repeated in both until they say the same. */
+  | ({ readonly name: 'settle' } & Masking)
   /** It is repeated until what it prints is this. */
   | { readonly name: 'wait'; readonly until: RegExp }
   /** It is done, and must succeed; nobody looks at what it prints. */
   | { readonly name: 'prepare' };
 
 const linePattern =
-  /^(?<node>\d)(?<flags>[sn]*)(?:\$ |(?<colon>: )|\? \/(?<until>.*)\/ <- )(?<command>.+)$/u;
+  /^(?<node>\d)(?<flags>[sn]*)(?:(?<mark>[$=:]) |\? \/(?<until>.*)\/ <- )(?<command>.+)$/u;
 
 /**
  * Reads a script of shell commands:
  *
  * ```
  * # a remark
- * 1$ docker node ls              on node 1; compared with what the other swarm says
- * 1sn$ docker service ps web     … in no order (s), and whatever the nodes (n)
+ * 1$ docker node promote node-02 on node 1; compared with what the other swarm says
+ * 1= docker node ls              … which only reads: once both have come to rest
+ * 1sn= docker service ps web     … in no order (s), and whatever the nodes (n)
  * 1: docker service rm web       done, and not compared
  * 1? /^2$/ <- docker … | wc -l   repeated until its output matches
  * ```
@@ -41,13 +45,13 @@ export function readScript(name: string): readonly Step[] {
 }
 
 function stepOf(line: string): Step {
-  const { node, flags = '', colon, until, command } = linePattern.exec(line)?.groups ?? {};
+  const { node, flags = '', mark, until, command } = linePattern.exec(line)?.groups ?? {};
   if (node === undefined || command === undefined) throw new Error(`no step: ${line}`);
-  const kind: Kind =
-    until !== undefined
-      ? { name: 'wait', until: new RegExp(until, 'u') }
-      : colon !== undefined
-        ? { name: 'prepare' }
-        : { name: 'compare', sorts: flags.includes('s'), hidesNodes: flags.includes('n') };
-  return { line, node: Number(node), command, kind };
+  const masking = { sorts: flags.includes('s'), hidesNodes: flags.includes('n') };
+  const kindOf = (): Kind => {
+    if (until !== undefined) return { name: 'wait', until: new RegExp(until, 'u') };
+    if (mark === ':') return { name: 'prepare' };
+    return { name: mark === '=' ? 'settle' : 'compare', ...masking };
+  };
+  return { line, node: Number(node), command, kind: kindOf() };
 }

@@ -87,7 +87,8 @@ export class Side implements AsyncDisposable {
         });
         return undefined;
       }
-      case 'compare': {
+      case 'compare':
+      case 'settle': {
         const { stdout, stderr, code } = await this.#run(step);
         const parts = [masked(stdout, kind), masked(stderr, kind), `[exit ${code}]`];
         return parts.filter((part) => part !== '').join('\n');

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Switch, whyNoSwitch } from '../../chaos/switch.ts';
 import { sharedEngine } from '../../support/shared-engine.ts';
 import { differences } from './differences.ts';
-import { readScript } from './script.ts';
+import { SystemClock } from '../../../src/runtime/index.ts';
+import { readScript, type Step } from './script.ts';
 import { Side } from './sides.ts';
 
 /** In this order: each begins where the one before it ended. */
@@ -34,6 +35,34 @@ function expected(line: string, stock: string): string {
   return text;
 }
 
+const clock = new SystemClock();
+
+/** Two swarms that were told the same are at rest within this; a stock one may take seconds. */
+const restMs = 20_000;
+const lookMs = 250;
+
+/** What both are to say to a step, by what the stock side said, and what ours says. */
+interface Answers {
+  readonly wanted: string;
+  readonly ours: string;
+}
+
+/**
+ * Takes a step on both sides, neither of which goes on before the other has come as far. What is
+ * seen on the way is chance, there and here: a step that waits for rest is taken until both agree.
+ */
+async function take(sides: readonly Side[], step: Step): Promise<Answers> {
+  const { signal } = new AbortController();
+  const deadline = clock.monotonic() + (step.kind.name === 'settle' ? restMs : 0);
+  for (;;) {
+    const said = await Promise.all(sides.map(async (side) => side.take(step)));
+    const [stock = '', ours = ''] = said;
+    const wanted = expected(step.line, stock);
+    if (wanted === ours || clock.monotonic() >= deadline) return { wanted, ours };
+    await clock.sleep(lookMs, signal);
+  }
+}
+
 describe.skipIf(!isPossible)('the docker CLI in a stock swarm and in ours', () => {
   let network: Switch;
   let sides: readonly Side[] = [];
@@ -53,18 +82,14 @@ describe.skipIf(!isPossible)('the docker CLI in a stock swarm and in ours', () =
     '%s: both say the same, but for what is meant to differ',
     { timeout: 240_000 },
     async (name) => {
-      const steps = readScript(name);
-      const [stock = [], ours = []] = await Promise.all(
-        sides.map(async (side) => {
-          const answers: string[] = [];
-          for (const step of steps) answers.push((await side.take(step)) ?? '');
-          return answers;
-        }),
-      );
-      const transcript = (answers: readonly string[]): string =>
-        steps.map(({ line }, index) => `${line}\n${answers[index] ?? ''}`).join('\n\n');
-      const wanted = steps.map(({ line }, index) => expected(line, stock[index] ?? ''));
-      expect(transcript(ours)).toBe(transcript(wanted));
+      const wanted: string[] = [];
+      const ours: string[] = [];
+      for (const step of readScript(name)) {
+        const answers = await take(sides, step);
+        wanted.push(`${step.line}\n${answers.wanted}`);
+        ours.push(`${step.line}\n${answers.ours}`);
+      }
+      expect(ours.join('\n\n')).toBe(wanted.join('\n\n'));
     },
   );
 
