@@ -51,9 +51,15 @@ const backoffMs = { first: 100, max: 8_000 };
 /** A session that lasted this long was a good one: the next failure counts as the first. */
 const goodSessionMs = 1_000;
 
-/** How long to wait at most after one more failure. swarmkit agent/session.go */
-const nextBackoffMs = (previousMs: number): number =>
-  Math.min(backoffMs.first + 2 * previousMs, backoffMs.max);
+/**
+ * How long to wait at most after one more failure: as in swarmkit agent/session.go, but no longer
+ * than the managers want to wait for a heartbeat. A manager that comes back gives its nodes three
+ * periods to be heard of; an agent that sleeps through them would lose its tasks for nothing.
+ */
+function nextBackoffMs(previousMs: number, beatMs: number = backoffMs.max): number {
+  const longestMs = Math.min(Math.max(beatMs, goodSessionMs), backoffMs.max);
+  return Math.min(backoffMs.first + 2 * previousMs, longestMs);
+}
 
 /**
  * Runs the tasks of this node, and keeps a session with some manager to hear of them. Without a
@@ -113,7 +119,12 @@ async function keepSession(
   deps: SessionDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const memory: SessionMemory = { sessionId: '', node: undefined, rootCa: '' };
+  const memory: SessionMemory = {
+    sessionId: '',
+    node: undefined,
+    rootCa: '',
+    beatMs: undefined,
+  };
   let waitMs = 0;
   let failed: string | undefined;
   for (;;) {
@@ -132,7 +143,7 @@ async function keepSession(
       signal.throwIfAborted();
       log.warn({ err: messageOf(error) }, 'session failed');
       const wasGood = clock.monotonic() - startedAtMs >= goodSessionMs;
-      waitMs = nextBackoffMs(wasGood ? 0 : waitMs);
+      waitMs = nextBackoffMs(wasGood ? 0 : waitMs, memory.beatMs);
       failed = address;
       const isUrgent = wasGood && address !== undefined && deps.managers.hasOther?.(address);
       if (isUrgent !== true) await clock.sleep(random.integer(waitMs), signal);

@@ -84,6 +84,8 @@ export interface SessionMemory {
   node: Node | undefined;
   /** The root of trust as the managers last gave it, PEM. */
   rootCa: string;
+  /** How often the managers last wanted to hear that this node lives. */
+  beatMs: number | undefined;
 }
 
 /** A manager that has not opened the session by then will not. */
@@ -233,6 +235,7 @@ export class Session {
       );
       const delayMs = heartbeatDelayMs(period);
       deadlineMs = beatDeadlineMs(delayMs);
+      this.#memory.beatMs = delayMs;
       await this.#deps.clock.sleep(delayMs, signal);
     }
   }

@@ -157,6 +157,29 @@ describe('a session', () => {
     await agent.stop();
   });
 
+  test.each([
+    ['1', 1_000],
+    ['5', 5_000],
+    ['60', 8_000],
+  ])(
+    'that wanted to hear of it every %s s is sought again within %i ms, however long it is away',
+    async (seconds, longestMs) => {
+      const world = new AgentWorld();
+      world.manager.heartbeatPeriod = { seconds, nanos: 0 };
+      const agent = world.start();
+      await world.clock.advance(1_500);
+      world.manager.isDown = true;
+      world.manager.cut();
+      await world.clock.advance(60_000);
+      for (let round = 0; round < 10; round += 1) {
+        const tries = world.sessions.length;
+        await world.clock.advance(longestMs + 100);
+        expect(world.sessions.length).toBeGreaterThan(tries);
+      }
+      await agent.stop();
+    },
+  );
+
   test('beats at once, and then as often as the manager wants', async () => {
     const world = new AgentWorld();
     world.manager.heartbeatPeriod = { seconds: '2', nanos: 0 };
