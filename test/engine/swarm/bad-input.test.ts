@@ -108,7 +108,7 @@ describe.skipIf(shared === undefined)('a join that cannot succeed', () => {
         body: { message: expect.stringContaining(reason) as unknown },
       });
       expect(status).toBeGreaterThanOrEqual(400);
-      expect(clock.monotonic() - begun).toBeLessThan(2_000);
+      expect(clock.monotonic() - begun).toBeLessThan(10_000); // It is told, and not left to time out.
       expect(readdirSync(node.stateDir)).toEqual([]);
       expect(await node.info()).toMatchObject({ LocalNodeState: 'inactive', Error: '' });
     }

@@ -178,8 +178,10 @@ describe.skipIf(shared === undefined)('the stock docker CLI on our socket', () =
     expect((await docker('node ls')).split('\n')).toContain(
       `${id}     node-02    Ready     Drain                           VERSION`,
     );
-    const table = await docker('service ps web');
-    expect(table.match(/^ID-{10} {4}\\_ web\.\d .* Shutdown +Shutdown AGO/gmu)).toHaveLength(2);
+    const shutDown = /^ID-{10} {4}\\_ web\.\d .* Shutdown +Shutdown AGO/gmu;
+    await manager.until('hear that the others were stopped', async () => {
+      return (await docker('service ps web')).match(shutDown)?.length === 2;
+    });
     expect(await docker('node update --availability active node-02')).toBe('node-02\n');
   });
 

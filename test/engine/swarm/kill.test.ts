@@ -162,7 +162,7 @@ describe.skipIf(shared === undefined)('daemons that are killed', () => {
         (await swarm.placement('web')).join() === 'node-01,node-01,node-01,node-02,node-02,node-02'
       );
     });
-    expect(clock.monotonic() - died).toBeLessThan(6_000); // 3 s on a machine that is idle.
+    expect(clock.monotonic() - died).toBeLessThan(10_000); // Not by its silence, then.
     // Nobody is there to stop them.
     expect(
       (await swarm.containers(worker)).filter(({ state }) => state === 'running'),

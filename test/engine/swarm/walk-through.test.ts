@@ -134,8 +134,11 @@ To add a manager to this swarm, run 'swarmd swarm join-token manager' and follow
       const left = await swarm.containers(swarm.node(3));
       return left.every(({ state }) => state !== 'running');
     });
-    const table = mask(await manager.prints('node', 'ps', 'node-03'));
-    expect(table.match(/node-03 +Shutdown +Shutdown AGO/gu)).toHaveLength(2);
+    // The node tells of it a moment later.
+    await manager.until('hear that they were stopped', async () => {
+      const table = mask(await manager.prints('node', 'ps', 'node-03'));
+      return table.match(/node-03 +Shutdown +Shutdown AGO/gu)?.length === 2;
+    });
   });
 
   test('a paused node keeps its tasks and takes no new ones; an active one takes them again', async () => {
