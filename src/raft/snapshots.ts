@@ -42,15 +42,19 @@ export class Snapshots {
     this.#bytes = 0;
   }
 
-  /** The next snapshot is due with the first entry it has to itself, and none before it is kept. */
+  /**
+   * A snapshot is due at once, and no entry before it is kept. It is taken though there may be
+   * nothing new: who asks wants what lies on the disk to be written anew, and in a swarm at rest no
+   * entry may come for hours.
+   */
   compactNext(): void {
     this.#isCompactionAsked = true;
   }
 
   isDue(appliedIndex: number): boolean {
     if (this.#due !== undefined) return false;
+    if (this.#isCompactionAsked) return appliedIndex > 0;
     const entries = appliedIndex - (this.#deps.mirror.snapshot()?.index ?? 0);
-    if (this.#isCompactionAsked && entries > 0) return true;
     return entries >= this.#pace.snapshotEntries || this.#bytes >= this.#pace.snapshotBytes;
   }
 
@@ -91,7 +95,7 @@ export class Snapshots {
     }
     await logStore.saveSnapshot({ ...snapshot, pieces: unlessAborted() }, through);
     // Meanwhile a leader may have sent a newer one, and with it all that was compacted.
-    if (snapshot.index <= (mirror.snapshot()?.index ?? 0)) return;
+    if (snapshot.index < (mirror.snapshot()?.index ?? 0)) return;
     const data = Buffer.concat(written);
     mirror.keepSnapshot({ ...snapshot, data });
     if (through > compacted) mirror.compact(through);

@@ -159,6 +159,18 @@ export function testLogStore(name: string, maker: LogStoreMaker): void {
       expect((await afterRestart()).snapshot).toEqual(aSnapshot(2, 1, ''));
     });
 
+    test('a snapshot that is taken anew takes the place of the one of its index', async () => {
+      await save(aLog(1, 1, 1));
+      await saveSnapshot(aSnapshot(2, 1), 0);
+      await saveSnapshot(aSnapshot(2, 1, 'anew'), 2);
+      await save([anEntry(1, 4)]);
+      const stored = await afterRestart();
+      expect(stored.snapshot).toEqual(aSnapshot(2, 1, 'anew'));
+      expect(idsOf(stored.entries)).toEqual(['1/3:1/3', '1/4:1/4']);
+      await saveSnapshot(aSnapshot(2, 1, 'once more'), 2); // Nothing is left to be forgotten.
+      expect((await afterRestart()).snapshot).toEqual(aSnapshot(2, 1, 'once more'));
+    });
+
     test('batches are saved while a snapshot of our own is written', async () => {
       await save(aLog(1, 1, 1));
       async function* pieces(): AsyncGenerator<Buffer> {

@@ -72,7 +72,7 @@ export class MemoryLogStore implements LogStore {
       written.push(piece);
     }
     await this.beforeWrite();
-    if (snapshot.index <= (this.#log.snapshot()?.index ?? 0)) return;
+    if (snapshot.index < (this.#log.snapshot()?.index ?? 0)) return;
     this.#log.keepSnapshot({ ...snapshot, data: Buffer.concat(written) });
     if (compactThrough >= this.#log.firstIndex()) this.#log.compact(compactThrough);
   }

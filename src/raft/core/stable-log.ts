@@ -67,9 +67,9 @@ export class MemoryLog implements StableLog {
     this.#snapshot = snapshot;
   }
 
-  /** Keeps a snapshot of our own; the entries stay until {@link compact}. */
+  /** Keeps a snapshot of our own, newer or taken anew; the entries stay until {@link compact}. */
   keepSnapshot(snapshot: Snapshot): void {
-    assert(snapshot.index > (this.#snapshot?.index ?? 0), 'a newer snapshot replaces an older');
+    assert(snapshot.index >= (this.#snapshot?.index ?? 0), 'no older snapshot replaces a newer');
     this.#snapshot = snapshot;
   }
 

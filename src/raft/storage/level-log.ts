@@ -255,7 +255,7 @@ export class LevelLog implements LogStore {
     try {
       const pointer = await this.#writeChunks(snapshot, (id) => (this.#writing = id));
       await this.#inTurn(async () => {
-        const isObsolete = (this.#snapshot?.index ?? 0) >= pointer.index;
+        const isObsolete = (this.#snapshot?.index ?? 0) > pointer.index;
         const operations = isObsolete
           ? this.#deleteChunks((id) => id === pointer.id)
           : [...this.#makeValid(pointer), ...this.#compact(compactThrough)];

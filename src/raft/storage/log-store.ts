@@ -54,8 +54,9 @@ export interface LogStore {
 
   /**
    * Keeps a snapshot of our own in place of the one before, and forgets entries. Until it resolves
-   * the one before is valid. One at a time; {@link save} may be called meanwhile, and if that saves
-   * a leader's snapshot, this one is forgotten.
+   * the one before is valid, which may be of the same index: this one is then sealed anew. One at a
+   * time; {@link save} may be called meanwhile, and if that saves a newer snapshot of a leader's,
+   * this one is forgotten.
    *
    * @throws what the pieces threw: nothing has changed then, and the store can be used
    */

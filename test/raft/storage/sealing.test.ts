@@ -120,15 +120,29 @@ describe('a sealed log', () => {
     await log.saveSnapshot({ index: 6, term: 1, confState, pieces: [Buffer.from('x')] }, 4);
     expect(await log.keysInUse()).toEqual(new Set(['one', 'two']));
     await log.saveSnapshot({ index: 6, term: 1, confState, pieces: [Buffer.from('x')] }, 5);
-    expect(await log.keysInUse()).toEqual(new Set(['one', 'two'])); // Not newer: it is forgotten.
-    await log.save({ hardState: newHardState, entries: [anEntry(1, 7)], snapshot: undefined });
-    await log.saveSnapshot({ index: 7, term: 1, confState, pieces: [Buffer.from('x')] }, 5);
     expect(await log.keysInUse()).toEqual(new Set(['two']));
+    await log.save({ hardState: newHardState, entries: [anEntry(1, 7)], snapshot: undefined });
     await log.close();
 
     log = await LevelLog.open(path, logKeys('two'));
     expect((await log.load()).entries.map(({ index }) => index)).toEqual([6, 7]);
     await log.close();
+  });
+
+  test('a leader’s snapshot with nothing after it is sealed anew by one of the same index', async () => {
+    await write(path, one);
+    const log = await LevelLog.open(path, one);
+    await log.load();
+    const data = Buffer.from('the leader’s');
+    const snapshot = { index: 9, term: 1, confState, data };
+    await log.save({ hardState: newHardState, entries: [], snapshot });
+    log.rekey(logKeys('two', 'one'));
+    await log.saveSnapshot({ index: 9, term: 1, confState, pieces: [data] }, 9);
+    expect(await log.keysInUse()).toEqual(new Set(['two']));
+    await log.close();
+    const again = await LevelLog.open(path, logKeys('two'));
+    expect((await again.load()).snapshot?.data).toEqual(data);
+    await again.close();
   });
 
   describe('refuses, with a right checksum,', () => {

@@ -303,7 +303,7 @@ class DiskLog implements LogStore {
     }
     await this.#disk.write(({ log }) => {
       // A leader's, which came meanwhile, counts for more.
-      if ((log.snapshot()?.index ?? 0) >= about.index) return;
+      if ((log.snapshot()?.index ?? 0) > about.index) return;
       log.keepSnapshot({ ...about, data: Buffer.concat(written) });
       if (compactThrough >= log.firstIndex()) log.compact(compactThrough);
     });
