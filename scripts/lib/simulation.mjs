@@ -65,13 +65,15 @@ function planted({ file, line, becomes }) {
 
 /**
  * Everything is made and forgotten within one event, so a large nursery is never full of what still
- * lives; and most code runs for minutes, so that all of it is worth compiling at once.
+ * lives; and most code runs for minutes, so that all of it is worth compiling at once. There is a
+ * process for each core: threads beside it, to compile and to collect, would take from the others.
  */
 const nodeFlags = [
   '--enable-source-maps',
   '--max-old-space-size=1500',
-  '--max-semi-space-size=32',
+  '--max-semi-space-size=64',
   '--always-sparkplug',
+  '--single-threaded',
 ];
 
 /** A job that takes longer does not end. */
