@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { MethodName, RequestInput, Response } from '../../api/index.ts';
+import type { Service } from '../../api/gen/types.ts';
 import { goErrorText } from '../../api/index.ts';
 import {
   type Clock,
@@ -10,8 +11,9 @@ import {
 } from '../../runtime/index.ts';
 import { Fields } from './convert/fields.ts';
 import type { LocalEngine } from './local-engine.ts';
-import { type Json, parseJson } from './json.ts';
+import { type Json, parseJson, stringifyJson } from './json.ts';
 import type { NodeControl } from './node-control.ts';
+import type { Rendered } from './rendered.ts';
 
 /** What this program calls itself in `/version`, `/info` and the `Server` header. */
 export interface ProgramInfo {
@@ -26,6 +28,7 @@ export interface ProgramInfo {
 export interface Api {
   readonly node: NodeControl;
   readonly engine: LocalEngine;
+  readonly services: Rendered<Service>;
   readonly program: ProgramInfo;
   readonly clock: Clock;
   readonly random: Random;
@@ -35,7 +38,7 @@ export interface Api {
 /** What a handler answers. */
 export type Reply =
   | { readonly kind: 'empty'; readonly status: number }
-  | { readonly kind: 'json'; readonly status: number; readonly value: Json }
+  | { readonly kind: 'json'; readonly status: number; readonly text: string }
   | { readonly kind: 'text'; readonly headers: OutgoingHttpHeaders; readonly text: string }
   | {
       readonly kind: 'stream';
@@ -46,7 +49,18 @@ export type Reply =
   | { readonly kind: 'engine'; readonly body: Buffer | undefined };
 
 export const empty = (status: number): Reply => ({ kind: 'empty', status });
-export const json = (value: Json, status: number = 200): Reply => ({ kind: 'json', status, value });
+export const json = (value: Json, status: number = 200): Reply => ({
+  kind: 'json',
+  status,
+  text: stringifyJson(value),
+});
+
+/** @param members each as JSON */
+export const jsonList = (members: readonly string[]): Reply => ({
+  kind: 'json',
+  status: 200,
+  text: `[${members.join(',')}]\n`,
+});
 
 /** A larger body of a call about the swarm is refused: a config has at most 1,000 KiB. */
 const bodyBytesMax = 8 * 1_024 * 1_024;

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { Service } from '../../api/gen/types.ts';
 import {
   childOf,
   type Clock,
@@ -17,9 +18,11 @@ import {
 } from '../../runtime/index.ts';
 import { type Api, ApiCall, type ProgramInfo, type Reply } from './api-call.ts';
 import { advertisedVersion, apiVersionMax, checkVersion, splitVersion } from './api-version.ts';
+import { serviceToEngine } from './convert/service.ts';
 import { stringifyJson } from './json.ts';
 import { type EngineEndpoint, LocalEngine } from './local-engine.ts';
 import { type NodeControl, staleNode } from './node-control.ts';
+import { Rendered } from './rendered.ts';
 import { matchRoute } from './routes.ts';
 
 /** The HTTP status of each code; the other place that maps codes is `api/status.ts`. */
@@ -70,7 +73,8 @@ export async function serveEngineApi(
   signal: AbortSignal,
 ): Promise<void> {
   const { engine, ...rest } = deps;
-  const api: Api = { ...rest, engine: new LocalEngine(engine) };
+  const services = new Rendered<Service>(serviceToEngine);
+  const api: Api = { ...rest, engine: new LocalEngine(engine), services };
   // A build or an image may take hours to send, and an idle client is no burden.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 0 });
   const taken = new Set<Duplex>();
@@ -207,7 +211,7 @@ async function send(
       response.writeHead(reply.status, reply.status === 204 ? {} : { 'Content-Length': 0 }).end();
       return;
     case 'json':
-      sendText(response, reply.status, 'application/json', stringifyJson(reply.value));
+      sendText(response, reply.status, 'application/json', reply.text);
       return;
     case 'text':
       for (const [name, value] of Object.entries(reply.headers)) {

@@ -126,10 +126,7 @@ function portFromEngine(port: Fields): PortConfigInput {
 }
 
 /** A service, as the Engine API shows it. Engine API 1.47 `Service` */
-export function serviceToEngine(
-  service: Service,
-  status?: ListServiceStatusesResponseServiceStatus,
-): JsonObject {
+export function serviceToEngine(service: Service): JsonObject {
   const { spec, previousSpec, updateStatus, jobStatus } = service;
   return {
     ID: service.id,
@@ -146,14 +143,6 @@ export function serviceToEngine(
             CompletedAt: optionalTime(updateStatus.completedAt),
             Message: text(updateStatus.message),
           },
-    ServiceStatus:
-      status === undefined
-        ? undefined
-        : {
-            RunningTasks: integer(status.runningTasks),
-            DesiredTasks: integer(status.desiredTasks),
-            CompletedTasks: integer(status.completedTasks),
-          },
     JobStatus:
       jobStatus === null
         ? undefined
@@ -163,6 +152,15 @@ export function serviceToEngine(
           },
   };
 }
+
+/** How many of a service's tasks there are. Engine API 1.47 `ServiceStatus` */
+export const serviceStatusToEngine = (
+  status: ListServiceStatusesResponseServiceStatus,
+): JsonObject => ({
+  RunningTasks: integer(status.runningTasks),
+  DesiredTasks: integer(status.desiredTasks),
+  CompletedTasks: integer(status.completedTasks),
+});
 
 /** A service spec, as the Engine API shows it. */
 export function serviceSpecToEngine(spec: ServiceSpec): JsonObject {

@@ -7,13 +7,18 @@ import {
   controlOf,
   empty,
   json,
+  jsonList,
   type Reply,
 } from '../api-call.ts';
-import { serviceSpecFromEngine, serviceToEngine } from '../convert/service.ts';
+import {
+  serviceSpecFromEngine,
+  serviceStatusToEngine,
+  serviceToEngine,
+} from '../convert/service.ts';
 import { withoutNewer } from '../service-version.ts';
 import { serviceQuery } from '../filters.ts';
 import { findService } from '../lookup.ts';
-import { randomServiceName } from '../service-names.ts';
+import { randomServiceName } from './service-names.ts';
 import { resolveNetworks } from './networks.ts';
 
 const invalid = (message: string): SwarmError => new SwarmError('invalid-argument', message);
@@ -27,7 +32,10 @@ const modeNames = {
 } as const;
 
 /** `GET /services`; with `status` each tells how many of its tasks run. */
-export async function listServices(call: ApiCall, { node }: Api): Promise<Reply> {
+export async function listServices(
+  call: ApiCall,
+  { node, services: rendered }: Api,
+): Promise<Reply> {
   const withStatus = call.strict('status');
   const { filters, modes } = serviceQuery(call.query.get('filters'));
   const control = controlOf(node, call.signal);
@@ -37,13 +45,20 @@ export async function listServices(call: ApiCall, { node }: Api): Promise<Reply>
       modes.length === 0 || (spec?.mode !== undefined && modes.includes(modeNames[spec.mode])),
   );
   if (!withStatus || wanted.length === 0) {
-    return json(wanted.map((service) => serviceToEngine(service)));
+    return jsonList(wanted.map((service) => rendered.of(service)));
   }
   const { statuses } = await control('ListServiceStatuses', {
     services: wanted.map(({ id }) => id),
   });
   const byService = new Map(statuses.map((status) => [status.serviceId, status]));
-  return json(wanted.map((service) => serviceToEngine(service, byService.get(service.id))));
+  return jsonList(
+    wanted.map((service) => {
+      const status = byService.get(service.id);
+      return status === undefined
+        ? rendered.of(service)
+        : rendered.with(service, 'ServiceStatus', serviceStatusToEngine(status));
+    }),
+  );
 }
 
 /** `GET /services/{id}` */

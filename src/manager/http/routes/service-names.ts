@@ -1,4 +1,4 @@
-import type { Random } from '../../runtime/index.ts';
+import type { Random } from '../../../runtime/index.ts';
 
 const adjectives = (
   'amber bold brave bright brisk calm candid clever cosmic curious daring deft ' +
