@@ -17,7 +17,7 @@ export async function until(
   { name, hasEnded = () => false, lastWords }: Awaited,
   what: string,
   isSo: () => Promise<boolean>,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
   for (;;) {
