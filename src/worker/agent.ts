@@ -57,7 +57,8 @@ const goodSessionMs = 1_000;
  * periods to be heard of; an agent that sleeps through them would lose its tasks for nothing.
  */
 function nextBackoffMs(previousMs: number, beatMs: number = backoffMs.max): number {
-  const longestMs = Math.min(Math.max(beatMs, goodSessionMs), backoffMs.max);
+  // A period may have fractions of a millisecond: managers spread theirs by chance.
+  const longestMs = Math.min(Math.max(Math.floor(beatMs), goodSessionMs), backoffMs.max);
   return Math.min(backoffMs.first + 2 * previousMs, longestMs);
 }
 

@@ -201,9 +201,13 @@ export class MixedSwarm implements AsyncDisposable {
    */
   async untilSpread(service: string, wanted: Spread): Promise<readonly TaskContainer[]> {
     const what = `have ${service} run ${wanted.manager} + ${wanted.worker} times`;
-    await this.manager.until(what, async () => {
+    const isSo = async (): Promise<boolean> => {
       const { manager, worker } = await this.spread(service);
       return manager === wanted.manager && worker === wanted.worker;
+    };
+    await this.manager.until(what, isSo).catch((error: unknown) => {
+      const words = [...this.swarmd.log].slice(-20).join('\n');
+      throw new Error(`${String(error)}\nswarmd:\n${words}`, { cause: error });
     });
     const tasks = new Set((await runningTasks(this.manager, service)).map(({ ID }) => ID));
     return (await this.running()).filter(({ taskId }) => tasks.has(taskId));
