@@ -40,10 +40,11 @@ export function secretMethods({
   return {
     createSecret: async ({ spec: given }) => {
       const spec = required(given);
-      validatePayload('secret', spec);
+      // Before its data, which a secret with a driver has not.
       if (spec.driver !== null) {
         throw unimplemented('secret drivers are not supported yet: give the secret its data');
       }
+      validatePayload('secret', spec);
       const id = newId(random);
       const secret = await store.update((tx) => {
         checkNameIsFree(tx, 'secret', spec);

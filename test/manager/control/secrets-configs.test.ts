@@ -47,6 +47,14 @@ describe('data', () => {
   });
 });
 
+test('a secret with a driver is refused for the driver, not for having no data', async () => {
+  const driven = { ...spec('a', ''), driver: { name: 'vault' } };
+  await expect(client.call('CreateSecret', { spec: driven })).rejects.toMatchObject({
+    code: 'unimplemented',
+    message: 'secret drivers are not supported yet: give the secret its data',
+  });
+});
+
 describe('a name', () => {
   test.each(['', 'a'.repeat(65), '.a', 'a.', 'a b', 'a/b'])('may not be %j', async (name) => {
     await expect(aSecret(name)).rejects.toMatchObject({ code: 'invalid-argument' });
