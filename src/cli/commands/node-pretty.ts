@@ -1,17 +1,7 @@
 import type { NodeObject } from '../engine-types.ts';
-import { compareNaturally, pretty } from '../output/table.ts';
+import { labelLines, moment } from '../output/pretty.ts';
+import { pretty } from '../output/table.ts';
 import { byteSize } from '../output/units.ts';
-
-const labelLines = (labels: Readonly<Record<string, string>> = {}): readonly string[] =>
-  Object.entries(labels)
-    .toSorted(([a], [b]) => compareNaturally(a, b))
-    .map(([key, value]) => ` - ${key}=${value}`);
-
-/** `2026-11-22T18:00:00.1Z` as docker shows a moment in its pretty form. */
-function moment(text: string): string {
-  const [date = '', time = ''] = text.replace(/Z$/u, '').split('T');
-  return `${date} ${time} +0000 utc`;
-}
 
 /** A line, if there is something to show. */
 const line = (label: string, value: string | undefined): readonly string[] =>

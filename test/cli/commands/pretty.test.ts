@@ -120,7 +120,7 @@ describe('node inspect --pretty', () => {
     const node = {
       ID: 'hpnr31o1tmrc7a4emz5aahct0',
       CreatedAt: '2026-11-22T15:56:28.736475331Z',
-      Spec: { Labels: { zone: 'a' }, Role: 'worker', Availability: 'active' },
+      Spec: { Labels: { zone: 'a', a2: '', a10: 'x' }, Role: 'worker', Availability: 'active' },
       Description: {
         Hostname: 'node-04',
         Platform: { OS: 'linux', Architecture: 'x86_64' },
@@ -138,6 +138,8 @@ describe('node inspect --pretty', () => {
     };
     expect(prettyNode(node)).toBe(`ID:\t\t\thpnr31o1tmrc7a4emz5aahct0
 Labels:
+ - a10=x
+ - a2
  - zone=a
 Hostname:              \tnode-04
 Joined at:             \t2026-11-22 15:56:28.736475331 +0000 utc
