@@ -173,6 +173,7 @@ function flagFailure(message: string, typed: readonly string[]): string {
       : `unknown flag: --${name}`;
   }
   const missing = /^Not enough arguments following: (?<name>.*)$/u.exec(message)?.groups?.['name'];
+  if (missing?.length === 1) return `flag needs an argument: '${missing}' in -${missing}`;
   if (missing !== undefined) return `flag needs an argument: --${missing}`;
   return message;
 }
@@ -206,7 +207,7 @@ function checkArgs(command: Command, { args: { length } }: Call, seeHelp: string
   const { min, max } = command.args;
   if (length >= min && length <= max) return;
   const problem = `swarmd: 'swarmd ${command.words}' ${expected(command.args)}`;
-  const see = min > 0 && max > min ? seeHelp.replace('Run ', 'See ') : seeHelp;
+  const see = min > 0 && max === Infinity ? seeHelp.replace('Run ', 'See ') : seeHelp;
   throw new CommandFailure(`${problem}\n\n${usageLine(command)}\n\n${see}`);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { SystemClock } from '../runtime/index.ts';
 import { commands } from './commands/all.ts';
+import { readStart } from './payload/content.ts';
 import { runCli } from './run.ts';
 import { readSecret } from './secret-input.ts';
 import type { Shell } from './shell.ts';
@@ -14,11 +15,7 @@ const shell: Shell = {
   isTerminal: process.stdout.isTTY,
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
-  input: async () => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-    return Buffer.concat(chunks);
-  },
+  input: async (bytesMax) => readStart(process.stdin, bytesMax, interrupted.signal),
   secret: async (prompt) =>
     readSecret(
       {

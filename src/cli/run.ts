@@ -12,6 +12,8 @@ const groups: Readonly<Record<string, string>> = {
   node: 'Manage Swarm nodes',
   service: 'Manage Swarm services',
   task: 'Look at the tasks of services',
+  secret: 'Manage Swarm secrets',
+  config: 'Manage Swarm configs',
   system: 'Look at this node',
 };
 

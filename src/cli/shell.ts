@@ -10,8 +10,12 @@ export interface Shell {
   readonly isTerminal: boolean;
   out(text: string): void;
   err(text: string): void;
-  /** Everything on standard input. */
-  input(): Promise<Buffer>;
+  /**
+   * What comes on standard input, up to so many bytes.
+   *
+   * @throws the signal's reason, if it aborts first
+   */
+  input(bytesMax: number): Promise<Buffer>;
   /** A line that is not shown while it is typed; from a pipe, its first line. */
   secret(prompt: string): Promise<string>;
 }

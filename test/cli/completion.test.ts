@@ -8,7 +8,7 @@ const complete = (...typed: string[]) => completionsOf(typed, commands);
 
 describe('completion', () => {
   test('begins with commands and groups', () => {
-    expect(complete('s')).toEqual(['service', 'swarm', 'system']);
+    expect(complete('s')).toEqual(['secret', 'service', 'swarm', 'system']);
     expect(complete('')).toContain('manager');
   });
 
@@ -16,6 +16,7 @@ describe('completion', () => {
     expect(complete('service', '')).toEqual(
       'create inspect logs ls ps rm rollback scale update'.split(' '),
     );
+    expect(complete('secret', '')).toEqual(['create', 'inspect', 'ls', 'rm']);
     expect(complete('service', 'ro')).toEqual(['rollback']);
     expect(complete('nothing', '')).toEqual([]);
   });
@@ -29,6 +30,7 @@ describe('completion', () => {
       '--role',
     ]);
     expect(complete('node', 'update', 'node-01', '--r')).toEqual(['--role']);
+    expect(complete('config', 'create', '--')).toEqual(['--help', '--label', '--template-driver']);
     expect(complete('service', 'scale', '--d')).toEqual(['--detach']);
   });
 

@@ -72,6 +72,7 @@ Example:
     ['node ls --foo', 'unknown flag: --foo'],
     ['node ls -z', "unknown shorthand flag: 'z' in -z"],
     ['node ls --filter', 'flag needs an argument: --filter'],
+    ['node ls -f', "flag needs an argument: 'f' in -f"],
     [
       'node ls --filter foo',
       'invalid argument "foo" for "-f, --filter" flag: bad format of filter (expected name=value)',
@@ -91,11 +92,15 @@ Example:
     ['node rm', "'swarmd node rm' requires at least 1 argument", 'See'],
     ['node update', "'swarmd node update' requires 1 argument", 'Run'],
     ['node update a b', "'swarmd node update' requires 1 argument", 'Run'],
+    ['secret rm', "'swarmd secret rm' requires at least 1 argument", 'See'],
+    ['secret create', "'swarmd secret create' requires at least 1 and at most 2 arguments", 'Run'],
+    ['config create a', "'swarmd config create' requires 2 arguments", 'Run'],
   ])('%s: a wrong number of arguments fails with 1', async (line, problem, see) => {
     const { exitCode, err } = await run(line);
     expect(exitCode).toBe(1);
     expect(err.split('\n')[0]).toBe(`swarmd: ${problem}`);
-    expect(err).toContain(`${see} 'swarmd node `);
+    const command = line.split(' ').slice(0, 2).join(' ');
+    expect(err).toContain(`${see} 'swarmd ${command} --help' for`);
   });
 });
 

@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts';
+import { configCommands, secretCommands } from '../payload/commands.ts';
 import { daemonCommands } from './daemons.ts';
 import { nodeCommands } from './node.ts';
 import { serviceCommands } from './service.ts';
@@ -14,6 +15,8 @@ export const commands: readonly Command[] = [
   ...nodeCommands,
   ...serviceCommands,
   ...taskCommands,
+  ...secretCommands,
+  ...configCommands,
   ...systemCommands,
   ...toolCommands,
 ];

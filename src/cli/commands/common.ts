@@ -78,9 +78,13 @@ export function printList(
     for (const line of lines) shell.out(`${line}\n`);
     return;
   }
-  const all = [render(aRow({ ...headers })), ...lines];
+  const all = [render(aRow({ ...headers, Label: labelHeader })), ...lines];
   shell.out(table(all.map((line) => line.split('\t'))));
 }
+
+/** What stands above `{{.Label "com.example.zone"}}`: the last word of the label's key. */
+const labelHeader = (key: string): string =>
+  (key.split('.').at(-1) ?? '').replaceAll(/[-_]/gu, ' ');
 
 /** A field as a table shows it: a text as it is, nothing for what is absent. */
 const cellOf = (value: unknown): string =>

@@ -28,6 +28,26 @@ export function compileTemplate(source: string): Template {
   };
 }
 
+/** Data of the API's objects: base64 in JSON; bytes in a template, which `%s` makes a text. */
+export class Bytes {
+  readonly base64: string;
+
+  constructor(base64: string) {
+    this.base64 = base64;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.from(this.base64, 'base64');
+  }
+
+  toJSON(): string {
+    return this.base64;
+  }
+}
+
+/** A field of a row that takes an argument: `{{.Label "zone"}}`. */
+type Method = (key: string) => unknown;
+
 interface Scope {
   readonly dot: unknown;
   readonly variables: Map<string, unknown>;
@@ -94,7 +114,12 @@ function evaluate(pipe: Pipe, scope: Scope): unknown {
 function run(command: Command, scope: Scope, piped: readonly unknown[]): unknown {
   const [head, ...rest] = command;
   if (head === undefined) return undefined;
-  if (head.kind !== 'name') return resolve(head, scope);
+  if (head.kind !== 'name') {
+    const value = resolve(head, scope);
+    if (head.kind === 'literal' || typeof value !== 'function') return value;
+    const args = [...rest.map((operand) => resolve(operand, scope)), ...piped];
+    return call(value as Method, head.fields.at(-1) ?? '', args); // Rows have no other functions.
+  }
   const called = functions[head.name];
   if (called === undefined) {
     throw new SwarmError(
@@ -103,6 +128,13 @@ function run(command: Command, scope: Scope, piped: readonly unknown[]): unknown
     );
   }
   return called(...rest.map((operand) => resolve(operand, scope)), ...piped);
+}
+
+function call(method: Method, name: string, args: readonly unknown[]): unknown {
+  if (args.length !== 1) {
+    throw failure(`wrong number of args for ${name}: want 1 got ${args.length}`);
+  }
+  return method(text(args[0]));
 }
 
 function resolve(operand: Operand, scope: Scope): unknown {
@@ -157,6 +189,7 @@ function isTruthy(value: unknown): boolean {
 function show(value: unknown): string {
   if (value === undefined || value === null) return '<no value>';
   if (Array.isArray(value)) return `[${value.map(show).join(' ')}]`;
+  if (value instanceof Bytes) return `[${value.bytes.join(' ')}]`;
   if (typeof value === 'object') {
     const entries = entriesOf(value).map(([key, item]) => `${String(key)}:${show(item)}`);
     return `map[${entries.join(' ')}]`;
@@ -168,6 +201,7 @@ const text = (value: unknown): string => (value === undefined ? '' : show(value)
 
 function length(value: unknown): number {
   if (typeof value === 'string') return Buffer.byteLength(value);
+  if (value instanceof Bytes) return value.bytes.length;
   return entriesOf(value).length;
 }
 
@@ -178,7 +212,9 @@ function format(pattern: unknown, ...values: readonly unknown[]): string {
     /%(?<left>-?)(?<width>\d*)(?<verb>[svdq%])/gu,
     (_, left: string, width: string, verb: string) => {
       if (verb === '%') return '%';
-      const value = text(rest.shift());
+      const given = rest.shift();
+      const isText = given instanceof Bytes && (verb === 's' || verb === 'q');
+      const value = isText ? given.bytes.toString() : text(given);
       const shown = verb === 'q' ? JSON.stringify(value) : value;
       return left === '' ? shown.padStart(Number(width)) : shown.padEnd(Number(width));
     },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compareNaturally, ellipsis, table } from '../../../src/cli/output/table.ts';
-import { aRow, compileTemplate } from '../../../src/cli/output/template.ts';
+import { aRow, Bytes, compileTemplate } from '../../../src/cli/output/template.ts';
 import {
   byteSize,
   goDuration,
@@ -101,6 +101,21 @@ describe('a template', () => {
     ['{{.Spec.Labels}}', 'map[disk:ssd zone:a]'],
   ])('%s gives %s', (source, result) => {
     expect(compileTemplate(source)(node)).toBe(result);
+  });
+
+  test('gives a field of a row the argument it takes, and says when there is none', () => {
+    const row = aRow({ Label: (key: string) => `<${key}>` });
+    expect(compileTemplate('{{.Label "zone" | upper}}')(row)).toBe('<ZONE>');
+    expect(() => compileTemplate('{{.Label}}')(row)).toThrow(
+      'wrong number of args for Label: want 1 got 0',
+    );
+  });
+
+  test('has bytes as numbers, as text and as base64', () => {
+    const data = new Bytes(btoa('hi'));
+    expect(compileTemplate('{{.}} {{printf "%s %q" . .}} {{json .}} {{len .}}')(data)).toBe(
+      '[104 105] hi "hi" "aGk=" 2',
+    );
   });
 
   test('names what it cannot parse, and the field a row does not have', () => {

@@ -8,6 +8,9 @@ const shared = sharedEngine();
 const id = 'ID'.padEnd(25, '-');
 const shortId = 'ID'.padEnd(12, '-');
 
+/** A table whose columns are as wide as an age that has changed meanwhile. */
+const withoutWidths = (text: string): string => text.replaceAll(/ {3,}/gu, '   ');
+
 /** What the stock CLI prints, masked; a failure shows its exit code too. */
 async function says(daemon: SwarmDaemon, line: string): Promise<string> {
   const { stdout, stderr, code } = await daemon.docker(line.split(' '));
@@ -143,6 +146,46 @@ describe.skipIf(shared === undefined)('the stock docker CLI on our socket', () =
       const { stdout } = await manager.swarmd(...line.split(' '));
       expect(mask(stdout)).toBe(await docker(line));
     }
+  });
+
+  test('our own CLI makes secrets and configs that docker shows, and shows them as docker does', async () => {
+    const secret = ['secret', 'create', '--label', 'zone=a', 'pw', '-'];
+    expect(await manager.run(secret, { input: 's3cret' })).toMatchObject({
+      stdout: expect.stringMatching(/^[0-9a-z]{25}\n$/u) as string,
+      code: 0,
+    });
+    await manager.run(['config', 'create', 'conf', '-'], { input: 'listen 80\n' });
+    expect(await docker('config inspect --pretty conf')).toMatch(/\nData:\nlisten 80\n\n$/u);
+    for (const line of [
+      'secret ls',
+      'secret ls -q --filter label=zone=a',
+      'secret ls --format json',
+      'secret inspect pw',
+      'secret inspect --pretty pw',
+      'config ls',
+      'config inspect conf',
+      'config inspect --pretty conf',
+    ]) {
+      const own = await manager.prints(...line.split(' '));
+      expect(own).toMatch(/pw|conf|^[0-9a-z]{25}\n$/u);
+      expect(withoutWidths(mask(own))).toBe(withoutWidths(await docker(line)));
+    }
+  });
+
+  test('our own CLI gives secrets and configs to a service, which holds them', async () => {
+    const settings = ['-d', '--no-resolve-image', '--name', 'user', '--replicas', '0'];
+    const payloads = ['--secret', 'pw', '--config', 'source=conf,target=/etc/n.conf'];
+    await manager.prints('service', 'create', ...settings, ...payloads, 'nginx');
+    expect(await docker('service inspect --pretty user')).toContain(
+      'Configs:\n Target:\t/etc/n.conf\n  Source:\tconf\nSecrets:\n Target:\tpw\n  Source:\tpw\n',
+    );
+    const held = await manager.swarmd('secret', 'rm', 'nosuch', 'pw');
+    expect(held).toMatchObject({ code: 1, stdout: '' });
+    expect(held.stderr).toBe((await manager.docker(['secret', 'rm', 'nosuch', 'pw'])).stderr);
+    await manager.prints('service', 'rm', 'user');
+    expect(await manager.prints('secret', 'rm', 'pw')).toBe('pw\n');
+    expect(await manager.prints('config', 'rm', 'conf')).toBe('conf\n');
+    expect(await docker('secret ls -q')).toBe('');
   });
 
   test.each([
