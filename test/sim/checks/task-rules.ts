@@ -17,6 +17,8 @@ export class TaskRules {
   /** The tasks of a slot that are wanted and have not ended. */
   readonly #wanted = new Map<string, Set<string>>();
   readonly #overlaps: ReadonlySet<string>;
+  /** What somebody has asked to be removed, whatever becomes of it. */
+  readonly #givenUp = new Set<string>();
 
   /** @param overlaps services of which two tasks may run in one slot: they start first, then stop */
   constructor(kernel: Kernel, overlaps: ReadonlySet<string>) {
@@ -26,6 +28,11 @@ export class TaskRules {
 
   nodeOf(taskId: string): string | undefined {
     return this.#nodes.get(taskId);
+  }
+
+  /** Somebody removes a task by hand. */
+  givenUp(taskId: string): void {
+    this.#givenUp.add(taskId);
   }
 
   /** An agent tells what became of a task. */
@@ -42,6 +49,7 @@ export class TaskRules {
       if (event.kind !== 'task') continue;
       if (event.action === 'updated') this.#changed(event.old, event.object);
       if (event.action === 'created') this.#created(event.object);
+      if (event.action === 'removed') this.#removed(event.object);
       slots.add(this.#place(event.object, event.action === 'removed'));
     }
     for (const slot of slots) this.#checkSlot(slot);
@@ -53,6 +61,14 @@ export class TaskRules {
       this.#kernel.violate('tasks-begin-at-the-beginning', `task ${id} was created ${state}`);
     }
     if (nodeId !== '') this.#nodes.set(id, nodeId);
+  }
+
+  /** A task is forgotten only when nobody wants it, or it can do nothing any more. */
+  #removed({ id, status, nodeId, desiredState }: Task): void {
+    const state = status?.state ?? 'NEW';
+    if (nodeId === '' || desiredState !== 'RUNNING' || isTerminal(state)) return;
+    if (this.#givenUp.has(id)) return;
+    this.#kernel.violate('wanted-tasks-stay', `task ${id} was removed, is ${state}, and is wanted`);
   }
 
   #changed(old: Task, task: Task): void {

@@ -17,6 +17,8 @@ export interface Desk {
   readonly mark: (mark: Mark) => void;
   /** Two tasks may run in a slot of this service from now on: they start first, then stop. */
   readonly overlaps: (serviceId: string) => void;
+  /** This task is removed by hand, though it may be wanted. */
+  readonly givesUp: (taskId: string) => void;
 }
 
 /** The index of the log that an answer names, if it names one. */
@@ -83,6 +85,7 @@ export const doing: Doing = {
       number * 7,
     );
     if (task === undefined) return undefined;
+    desk.givesUp(task.id);
     await desk.client.unary('Control', 'RemoveTask', { taskId: task.id }, options());
     return undefined;
   },

@@ -32,6 +32,9 @@ export class Operator {
         marks.hit(mark);
       },
       overlaps: (serviceId) => checks.overlaps.add(serviceId),
+      givesUp: (taskId) => {
+        checks.tasks.givenUp(taskId);
+      },
     };
     kernel.within(life, () => {
       void this.#carryOut(at, desk, deed);
