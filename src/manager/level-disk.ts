@@ -1,6 +1,6 @@
 import type { KeyStore } from '../ca/index.ts';
 import { LevelLog } from '../raft/index.ts';
-import { assert } from '../runtime/index.ts';
+import { assert, type Log } from '../runtime/index.ts';
 import { logKeysOf } from './autolock.ts';
 import type { DiskSeal, LogStores } from './ports.ts';
 
@@ -13,30 +13,31 @@ export interface ManagerDisk {
 /**
  * The log in a directory of this node, sealed with secrets that its key store has.
  *
- * @param outsideWitness where, outside of what is copied with the directory, a witness of it may lie
+ * @param options where, outside of what is copied with the directory, a witness of it may lie
  */
 export function levelDisk(
   directory: string,
   keys: Pick<KeyStore, 'logSecrets' | 'updateLogSecrets' | 'reseal'>,
-  outsideWitness?: string,
+  { log, outsideWitness }: { readonly log: Log; readonly outsideWitness?: string | undefined },
 ): ManagerDisk {
-  let log: LevelLog | undefined;
+  let raftLog: LevelLog | undefined;
   const opened = (): LevelLog => {
-    assert(log !== undefined, 'a log is open while its manager runs');
-    return log;
+    assert(raftLog !== undefined, 'a log is open while its manager runs');
+    return raftLog;
   };
   return {
     logs: {
       exists: async () => LevelLog.exists(directory),
       create: async (identity) => {
         const logKeys = logKeysOf(await keys.logSecrets());
-        log = await LevelLog.create(directory, identity, logKeys, { outsideWitness });
-        return log;
+        raftLog = await LevelLog.create(directory, identity, logKeys, { outsideWitness });
+        return raftLog;
       },
       open: async () => {
         const logKeys = logKeysOf(await keys.logSecrets());
-        log = await LevelLog.open(directory, logKeys, outsideWitness);
-        return log;
+        raftLog = await LevelLog.open(directory, logKeys, outsideWitness);
+        if (raftLog.isRedone) log.info({}, 'the last batch of the raft log is from its sentinel');
+        return raftLog;
       },
     },
     seal: {

@@ -57,7 +57,7 @@ class Disk {
   static async create(path: string): Promise<Disk> {
     const keys = keysIn(path);
     await keys.save(identity);
-    const { logs, seal } = levelDisk(join(path, 'raft'), keys);
+    const { logs, seal } = levelDisk(join(path, 'raft'), keys, { log: silentLog });
     const log = await logs.create({ clusterId: 'c', nodeId: 'n1', raftId: newRaftId(random) });
     await log.load();
     const disk = new Disk({ path, keys, seal, log }, 0);
@@ -69,7 +69,7 @@ class Disk {
   static async open(path: string, kek: Buffer | undefined) {
     const keys = keysIn(path);
     if (kek !== undefined && !(await keys.unlock(kek))) throw new Error('it is locked');
-    const { logs, seal } = levelDisk(join(path, 'raft'), keys);
+    const { logs, seal } = levelDisk(join(path, 'raft'), keys, { log: silentLog });
     const log = await logs.open();
     const { entries, snapshot } = await log.load();
     const last = entries.at(-1)?.index ?? snapshot?.index ?? 0;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,12 @@ export class TemporaryDirectory implements AsyncDisposable {
 
   static async create(): Promise<TemporaryDirectory> {
     return new TemporaryDirectory(await mkdtemp(join(tmpdir(), 'swarmd-')));
+  }
+
+  /** Where nothing is synced to a disk, if there is such a place. */
+  static async inMemory(): Promise<TemporaryDirectory> {
+    const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+    return new TemporaryDirectory(await mkdtemp(join(parent, 'swarmd-')));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -181,7 +181,7 @@ export class Membership {
           return resealing;
         },
       },
-      managerLog.outsideWitness,
+      { log: log.child({ module: 'raft' }), outsideWitness: managerLog.outsideWitness },
     );
     return Manager.open({
       ...this.#deps,

@@ -3,7 +3,7 @@ import type { Entry, EntryId, HardState } from '../core/types.ts';
 import { type Examination, examine } from './examination.ts';
 import type { LogKeys } from './log-keys.ts';
 import { type LogIdentity, newHardState, type StoredLog } from './log-store.ts';
-import type { SentinelState } from './sentinel.ts';
+import type { SentinelState } from './sentinel/slot.ts';
 
 /** What is known of a log that may be damaged. */
 export interface Diagnosis {

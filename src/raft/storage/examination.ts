@@ -4,12 +4,14 @@ import type { Entry, Snapshot } from '../core/types.ts';
 import { crc32c } from './leveldb/crc32c.ts';
 import { decodeIdentity, isSameIdentity } from './identity.ts';
 import { type DatabaseContents, readDatabase } from './leveldb/database-files.ts';
+import { decodeBatch, type Operation } from './leveldb/write-batch.ts';
 import type { LogKeys } from './log-keys.ts';
 import type { LogIdentity } from './log-store.ts';
 import { logFiles } from './log-files.ts';
 import { loss } from './loss.ts';
 import { keyOf, Records, type SnapshotPointer, type StoredEntry, type Tail } from './records.ts';
-import { Sentinel, type SentinelContents, type SentinelState } from './sentinel.ts';
+import { Sentinel, type SentinelContents } from './sentinel/sentinel.ts';
+import type { SentinelState, Slot } from './sentinel/slot.ts';
 
 /** All that could be verified of a log's files. */
 export interface Examination {
@@ -20,8 +22,11 @@ export interface Examination {
   readonly identity: LogIdentity | undefined;
   /** The last batch that was acknowledged, as the sentinel and the witness say. */
   readonly acknowledged: SentinelState | undefined;
-  /** Whether the witness beside the directory is there and is this log's. */
-  readonly hasWitness: boolean;
+  /**
+   * The last batch, if the sentinel holds it and the database does not. In all that is said here it
+   * is there; it is to be written into the database before anything is served.
+   */
+  readonly redo: readonly Operation[];
   readonly tail: Tail | undefined;
   readonly tailKeyId: string;
   readonly snapshot: ExaminedSnapshot | undefined;
@@ -81,11 +86,13 @@ class Examiner {
       .toSorted((a, b) => b.seq - a.seq)[0];
     const database = await readDatabase(this.#files.database);
     this.#problems.push(...database.problems);
-    const found = { identity, acknowledged, hasWitness: known !== undefined };
-    const records = this.#records(identity, database);
+    const redo = this.#redo(identity, sentinel?.newest, database);
+    const records = this.#records(identity, applied(redo, database.values));
     this.#compare(records.tail, { acknowledged, sentinel, database });
     return {
-      ...found,
+      identity,
+      acknowledged,
+      redo,
       ...records,
       problems: this.#problems,
       missingKey: this.#missingKey,
@@ -133,9 +140,25 @@ class Examiner {
     return true;
   }
 
+  /**
+   * Of the sentinel and the database, which are written at once, either may be ahead by a batch when
+   * the process dies. Whatever else is wrong with the database, this batch follows what it holds.
+   */
+  #redo(
+    identity: LogIdentity | undefined,
+    newest: Slot | undefined,
+    { values }: DatabaseContents,
+  ): readonly Operation[] {
+    const batch = newest?.batch;
+    const tail = values.get(keyOf.tail.toString('latin1'));
+    if (identity === undefined || batch === undefined || tail === undefined) return [];
+    const isNext = seqOf(identity, tail) + 1 === newest?.seq;
+    return isNext ? (this.#attempt(() => operationsOf(batch)) ?? []) : [];
+  }
+
   #records(
     identity: LogIdentity | undefined,
-    { values }: DatabaseContents,
+    values: ReadonlyMap<string, Buffer>,
   ): Pick<Examination, 'tail' | 'tailKeyId' | 'snapshot' | 'entries' | 'chunkKeyIds'> {
     const nothing = {
       tail: undefined,
@@ -287,6 +310,37 @@ class Examiner {
     else throw error;
     return undefined;
   }
+}
+
+/** The number of the last batch in a database; 0, if its tail is not what was written. */
+function seqOf(identity: LogIdentity, tail: Buffer): number {
+  try {
+    return new Records(identity, undefined).verifyTail(tail).value.seq;
+  } catch {
+    return 0; // It is told where all records are verified.
+  }
+}
+
+function operationsOf(batch: Buffer): readonly Operation[] {
+  try {
+    return decodeBatch(batch).operations;
+  } catch (error) {
+    throw loss(`the sentinel holds what is no batch: ${messageOf(error)}`);
+  }
+}
+
+/** What a database will hold once more is written into it. */
+function applied(
+  operations: readonly Operation[],
+  values: ReadonlyMap<string, Buffer>,
+): ReadonlyMap<string, Buffer> {
+  const after = new Map(values);
+  for (const operation of operations) {
+    const name = operation.key.toString('latin1');
+    if (operation.type === 'put') after.set(name, operation.value);
+    else after.delete(name);
+  }
+  return after;
 }
 
 const withoutRecord = ({ crc, previousCrc, keyId }: StoredEntry, entry: Entry): ExaminedEntry => ({

@@ -1,12 +1,14 @@
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Level } from 'level';
 import { assert, messageOf, SwarmError } from '../../runtime/index.ts';
 import type { Entry, Snapshot } from '../core/types.ts';
-import { crc32c } from './leveldb/crc32c.ts';
 import { DamagedLog, diagnosisOf } from './diagnosis.ts';
+import { isThere, syncDirectory, writeSynced } from './durable-files.ts';
 import { type Examination, type ExaminedEntry, examine } from './examination.ts';
 import { encodeIdentity } from './identity.ts';
+import { crc32c } from './leveldb/crc32c.ts';
+import { createDatabase, type Database, openDatabase } from './leveldb/database.ts';
+import { encodeBatch, type Operation } from './leveldb/write-batch.ts';
 import { logFiles } from './log-files.ts';
 import type { LogKeys } from './log-keys.ts';
 import {
@@ -19,20 +21,8 @@ import {
 } from './log-store.ts';
 import { loss } from './loss.ts';
 import { crcOf, keyOf, Records, snapshotIdOf, type SnapshotPointer, type Tail } from './records.ts';
-import { Sentinel } from './sentinel.ts';
+import { batchBytesMax, Sentinel } from './sentinel/sentinel.ts';
 import { chunksOf } from './snapshot-chunks.ts';
-
-type Database = Level<Buffer, Buffer>;
-type Operation =
-  | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
-  | { readonly type: 'del'; readonly key: Buffer };
-
-/** What is sealed cannot be compressed. */
-const databaseOptions = {
-  keyEncoding: 'buffer',
-  valueEncoding: 'buffer',
-  compression: false,
-} as const;
 
 const newTail: Tail = {
   seq: 1,
@@ -57,16 +47,21 @@ interface ValidSnapshot {
 /**
  * The log in a LevelDB, which by itself loses acknowledged writes without a word (a flipped bit, a
  * full disk): every record is sealed and carries its checksum, every entry its predecessor's, a tail
- * says where the log ends, and a {@link Sentinel} outside the database says so too.
+ * says where the log ends, and a {@link Sentinel} outside the database says so too, and holds the
+ * last batch: the disk writes both at once.
  *
  * The directory holds `identity.json`, `sentinel` and `db/`; a witness lies beside it. It comes into
  * being complete, so one without a database has lost it.
  */
 export class LevelLog implements LogStore {
   readonly identity: LogIdentity;
+  /** Whether its last batch was in the sentinel alone when it was opened. */
+  readonly isRedone: boolean;
   readonly #records: Records;
   readonly #database: Database;
-  readonly #sentinels: readonly Sentinel[];
+  readonly #sentinel: Sentinel;
+  /** Written after both, so that none is ever ahead of what can be read back. */
+  readonly #witnesses: readonly Sentinel[];
   #stored: StoredLog | undefined;
   #tail: Tail;
   #tailKeyId: string;
@@ -84,14 +79,20 @@ export class LevelLog implements LogStore {
   private constructor(
     examined: Examination & { readonly identity: LogIdentity; readonly tail: Tail },
     keys: LogKeys | undefined,
-    files: { readonly database: Database; readonly sentinels: readonly Sentinel[] },
+    files: {
+      readonly database: Database;
+      readonly sentinel: Sentinel;
+      readonly witnesses: readonly Sentinel[];
+    },
   ) {
     const { identity, tail, tailKeyId, snapshot, chunkKeyIds } = examined;
     const entries = [...examined.entries.values()];
     this.identity = identity;
+    this.isRedone = examined.redo.length > 0;
     this.#records = new Records(identity, keys);
     this.#database = files.database;
-    this.#sentinels = files.sentinels;
+    this.#sentinel = files.sentinel;
+    this.#witnesses = files.witnesses;
     this.#tail = tail;
     this.#tailKeyId = tailKeyId;
     this.#entrySeals = entries.map(({ crc, keyId, term }) => ({ crc, keyId, term }));
@@ -142,11 +143,12 @@ export class LevelLog implements LogStore {
     await mkdir(aside.database, { recursive: true, mode: 0o700 });
     const tail = { ...newTail, seq: options.seq ?? newTail.seq };
     const value = new Records(identity, keys).sealTail(tail);
-    const database: Database = new Level(aside.database, databaseOptions);
-    await database.open({ createIfMissing: true });
+    const database = await createDatabase(aside.database);
     await database.put(keyOf.tail, value, { sync: true });
     await database.close();
-    await Sentinel.create(aside.sentinel, identity, { ...tail, ...newHardState });
+    const state = { ...tail, ...newHardState };
+    const sentinel = await Sentinel.create(aside.sentinel, identity, state, 'sentinel');
+    await sentinel[Symbol.asyncDispose]();
     await writeSynced(aside.identity, encodeIdentity(identity));
     await syncDirectory(aside.database);
     await syncDirectory(asideDirectory);
@@ -171,7 +173,7 @@ export class LevelLog implements LogStore {
     outsideWitness?: string,
   ): Promise<LevelLog> {
     const examined = await examine(directory, keys, outsideWitness);
-    const { identity, tail, missingKey, hasWitness } = examined;
+    const { identity, tail, missingKey, redo } = examined;
     if (examined.problems.length > 0) throw new DamagedLog(directory, diagnosisOf(examined));
     if (missingKey !== undefined) throw missingKey;
     assert(
@@ -180,27 +182,26 @@ export class LevelLog implements LogStore {
     );
     const files = logFiles(directory);
     const state = { ...tail, ...tail.hardState };
-    if (!hasWitness) await Sentinel.create(files.witness, identity, state);
-    const database: Database = new Level(files.database, databaseOptions);
-    await openExisting(database);
-    const sentinels: Sentinel[] = [];
+    const database = await openDatabase(files.database);
+    const opened: Sentinel[] = [];
     try {
-      sentinels.push(await Sentinel.open(files.sentinel, identity, { isSynced: true }));
-      // One sync a batch is enough: the witness is against who puts back an old copy.
-      sentinels.push(await Sentinel.open(files.witness, identity, { isSynced: false }));
-      // A batch that no witness knew may have been seen by this boot, and so counts from now on.
-      for (const sentinel of sentinels) await sentinel.write(state);
-      sentinels.push(...(await Sentinel.elsewhere(outsideWitness, identity, state)));
-      const found = await database.get(keyOf.tail);
-      const log = new LevelLog({ ...examined, identity, tail }, keys, { database, sentinels });
-      if (log.#records.verifyTail(found).value.seq !== tail.seq) {
+      const found = new Records(identity, keys).verifyTail(await database.get(keyOf.tail));
+      if (found.value.seq !== tail.seq - (redo.length > 0 ? 1 : 0)) {
         throw loss('the database opened another log than its files hold');
       }
-      return log;
+      if (redo.length > 0) await database.batch([...redo], { sync: true });
+      // A batch that was not acknowledged may be seen by this boot, and so counts from now on.
+      const sentinel = await Sentinel.create(files.sentinel, identity, state, 'sentinel');
+      opened.push(sentinel);
+      opened.push(await Sentinel.create(files.witness, identity, state, 'witness'));
+      opened.push(...(await Sentinel.elsewhere(outsideWitness, identity, state)));
+      const witnesses = opened.slice(1);
+      return new LevelLog({ ...examined, identity, tail }, keys, { database, sentinel, witnesses });
     } catch (error) {
-      for (const sentinel of sentinels) await sentinel[Symbol.asyncDispose]();
+      for (const sentinel of opened) await sentinel[Symbol.asyncDispose]();
       await database.close();
-      throw error;
+      if (error instanceof SwarmError) throw error;
+      throw new SwarmError('internal', `raft log cannot be opened: ${messageOf(error)}`);
     }
   }
 
@@ -292,7 +293,9 @@ export class LevelLog implements LogStore {
 
   async close(): Promise<void> {
     await this.#database.close();
-    for (const sentinel of this.#sentinels) await sentinel[Symbol.asyncDispose]();
+    for (const sentinel of [this.#sentinel, ...this.#witnesses]) {
+      await sentinel[Symbol.asyncDispose]();
+    }
   }
 
   /** Writes a snapshot's data beside the valid one's. */
@@ -393,15 +396,22 @@ export class LevelLog implements LogStore {
       : (this.#entrySeals[index - before.index - 1]?.crc ?? 0);
   }
 
-  /** Writes a batch and then its witnesses. Only after that may anybody be told. */
+  /**
+   * Writes a batch, into the database and into the sentinel at once, and then its witnesses. Only
+   * after that may anybody be told.
+   */
   async #commit(operations: Operation[]): Promise<void> {
     assert(this.#stored === undefined, 'a log is loaded before anything is saved');
     this.#tail = { ...this.#tail, seq: this.#tail.seq + 1 };
     this.#tailKeyId = this.#records.currentKeyId;
     operations.push({ type: 'put', key: keyOf.tail, value: this.#records.sealTail(this.#tail) });
-    await this.#database.batch(operations, { sync: true });
     const state = { ...this.#tail, ...this.#tail.hardState };
-    await Promise.all(this.#sentinels.map(async (sentinel) => sentinel.write(state)));
+    const batch = encodeBatch(operations, batchBytesMax);
+    const isInDatabase = this.#database.batch(operations, { sync: true });
+    // The sentinel is never ahead of the database by a batch that it does not hold.
+    if (batch === undefined) await isInDatabase;
+    await Promise.all([isInDatabase, this.#sentinel.write(state, batch)]);
+    await Promise.all(this.#witnesses.map(async (witness) => witness.write(state, undefined)));
   }
 
   /** One after the other: a tail is written over by the next. */
@@ -428,44 +438,3 @@ export class LevelLog implements LogStore {
 }
 
 const idOf = (chunkName: string): number => snapshotIdOf(Buffer.from(chunkName, 'latin1'));
-
-const isThere = async (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
-/** Opens what was verified: what fails now is the disk, or somebody else has it. */
-async function openExisting(database: Database): Promise<void> {
-  try {
-    await database.open({ createIfMissing: false });
-  } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    if ((cause as { code?: unknown } | undefined)?.code === 'LEVEL_LOCKED') {
-      throw new SwarmError('failed-precondition', 'raft log is in use by another process');
-    }
-    throw new SwarmError('internal', `raft log cannot be opened: ${messageOf(cause ?? error)}`);
-  }
-}
-
-async function writeSynced(path: string, bytes: Buffer): Promise<void> {
-  await withFile(await open(path, 'wx', 0o600), async (file) => {
-    await file.write(bytes);
-    await file.sync();
-  });
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  await withFile(await open(path, 'r'), async (file) => file.sync());
-}
-
-async function withFile(
-  file: FileHandle,
-  work: (file: FileHandle) => Promise<void>,
-): Promise<void> {
-  try {
-    await work(file);
-  } finally {
-    await file.close();
-  }
-}

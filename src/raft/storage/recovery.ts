@@ -1,8 +1,9 @@
-import { rename, rm, stat } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { SwarmError } from '../../runtime/index.ts';
 import type { RaftId } from '../core/types.ts';
 import { decodeMemberChange } from '../wire.ts';
 import type { Diagnosis } from './diagnosis.ts';
+import { isThere } from './durable-files.ts';
 import { LevelLog } from './level-log.ts';
 import { logFiles } from './log-files.ts';
 import type { LogKeys } from './log-keys.ts';
@@ -165,9 +166,3 @@ const asideOf = (directory: string, why: 'damaged' | 'replaced', now: number): s
   `${directory}.${why}-${nameOf(now)}`;
 
 const nameOf = (now: number): string => new Date(now).toISOString().replaceAll(/[-:]|\.\d+/gu, '');
-
-const isThere = async (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

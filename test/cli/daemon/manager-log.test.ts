@@ -1,9 +1,11 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { LogSecrets } from '../../../src/ca/index.ts';
 import { ManagerLog } from '../../../src/cli/daemon/manager-log.ts';
 import { levelDisk } from '../../../src/manager/index.ts';
 import { aLogIdentity } from '../../support/memory-log-store.ts';
+import { silentLog } from '../../support/silent-log.ts';
 import { TemporaryDirectory } from '../../support/temporary-directory.ts';
 
 let path: string;
@@ -18,11 +20,12 @@ beforeEach(async () => {
 /** Makes a log as a manager does, and closes it. */
 async function make(): Promise<void> {
   const secrets = { current: Buffer.alloc(32), pending: undefined, needsRotation: false };
-  const { logs } = levelDisk(log.path, {
+  const keys = {
     logSecrets: async () => secrets,
-    updateLogSecrets: async (change) => change(secrets),
-    reseal: async () => 'kept',
-  });
+    updateLogSecrets: async (change: (present: typeof secrets) => LogSecrets) => change(secrets),
+    reseal: async () => 'kept' as const,
+  };
+  const { logs } = levelDisk(log.path, keys, { log: silentLog });
   const made = await logs.create(aLogIdentity());
   await made.close();
 }

@@ -1,10 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../../runtime/index.ts';
-import { ByteReader } from './byte-reader.ts';
 import { readJournal } from './journal.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { readTable, type Write } from './table.ts';
+import { decodeBatch } from './write-batch.ts';
 
 /** What the files of a database hold. */
 export interface DatabaseContents {
@@ -132,7 +132,11 @@ class Reading {
       }
       if (this.#torn !== undefined) this.problems.push(this.#torn);
       this.#torn = undefined;
-      for (const write of batchOf(item.data)) this.add(write);
+      const { sequence, operations } = decodeBatch(item.data);
+      operations.forEach((operation, position) => {
+        const value = operation.type === 'put' ? operation.value : undefined;
+        this.add({ key: operation.key, sequence: sequence + position, value });
+      });
     }
   }
 
@@ -143,16 +147,4 @@ class Reading {
     }
     return { values, problems: this.problems, torn: this.#torn };
   }
-}
-
-/** What was written together. leveldb db/write_batch.cc */
-function batchOf(record: Buffer): Write[] {
-  const reader = new ByteReader(record);
-  const first = reader.fixed64();
-  const count = reader.bytes(4).readUInt32LE();
-  return Array.from({ length: count }, (_, position) => {
-    const isPut = reader.bytes(1).readUInt8() === 1;
-    const key = reader.prefixed();
-    return { key, sequence: first + position, value: isPut ? reader.prefixed() : undefined };
-  });
 }
