@@ -2,6 +2,7 @@ import type { RpcConnection } from '../../api/index.ts';
 import {
   isRemovedAnswer,
   type LogStore,
+  memberRemoved,
   newRaftId,
   RaftDriver,
   type RaftDriverConfig,
@@ -14,7 +15,6 @@ import {
   Transport,
 } from '../../raft/index.ts';
 import {
-  assert,
   childOf,
   type Clock,
   isSwarmError,
@@ -188,10 +188,8 @@ export class Seat implements AsyncDisposable {
     if (this.#raft === undefined) {
       await this.#begin(await logs.create({ clusterId, nodeId, raftId: id }));
     }
-    assert(
-      this.#raft?.status().raftId === id,
-      'an empty log is that of the member it was made for',
-    );
+    // The member that an empty log was made for was removed before it ever spoke: now it is another.
+    if (this.#raft?.status().raftId !== id) throw memberRemoved();
   }
 
   async #askToJoin(signal: AbortSignal): Promise<{
