@@ -43,16 +43,21 @@ export function checkRoleChange({
 }
 
 /**
- * Whether a node may be forgotten: not before it is demoted, and by force only while it answers.
+ * Whether a node may be forgotten: not before it is demoted, and by force only while it answers. One
+ * whose demotion waits for the others to have a quorum is still needed: nobody listens to it any more
+ * once it is forgotten, so the quorum would be lost with it.
  *
  * @throws SwarmError failed-precondition
  */
 export function checkRemoval(node: Node, isForced: boolean, members: readonly RaftMember[]): void {
-  const isMember = members.some(({ nodeId }) => nodeId === node.id);
-  if (node.spec?.desiredRole === 'MANAGER' && isMember) {
+  const member = members.find(({ nodeId }) => nodeId === node.id);
+  if (node.spec?.desiredRole === 'MANAGER' && member !== undefined) {
     throw refused(
       `node ${node.id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,
     );
+  }
+  if (member !== undefined && !member.isLearner && !mayLeave(member, members)) {
+    throw refused("can't remove member from the raft: this would result in a loss of quorum");
   }
   if (!isForced && node.status?.state === 'READY') {
     throw refused(`node ${node.id} is not down and can't be removed`);

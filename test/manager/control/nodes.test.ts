@@ -172,6 +172,19 @@ describe('removeNode', () => {
     expect(client.store.view((view) => view.get('node', 'm2'))).toBeUndefined();
   });
 
+  test('a manager whose demotion waits for a quorum of the others is not removed, even by force', async () => {
+    await withManagers(member('m1', { isLeader: true }), member('m2'), member('m3'));
+    await demote('m2');
+    const third = client.members[2];
+    client.members[2] = { ...member('m3'), ...third, isReachable: false };
+    await expect(client.call('RemoveNode', { nodeId: 'm2', force: true })).rejects.toMatchObject({
+      code: 'failed-precondition',
+      message: "can't remove member from the raft: this would result in a loss of quorum",
+    });
+    client.members[2] = { ...member('m3'), ...third };
+    await client.call('RemoveNode', { nodeId: 'm2', force: true });
+  });
+
   test('a manager is not removed, even by force', async () => {
     await withManagers(member('m1'), member('m2'));
     await expect(client.call('RemoveNode', { nodeId: 'm2', force: true })).rejects.toMatchObject({
