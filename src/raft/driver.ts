@@ -127,6 +127,7 @@ export class RaftDriver {
         async (inner) => this.#snapshots.run(inner),
         async (inner) => {
           await this.#handleReadies(inner);
+          await this.#group.partFromOthers(inner);
           life.abort(); // Removed.
         },
       ]);
@@ -490,16 +491,13 @@ export class RaftDriver {
     const change = decodeMemberChange(data);
     const refusal = this.#members.refusalOf(change);
     if (refusal !== undefined) return refusal;
-    if (change.type === 'ConfChangeRemoveNode') this.#bidFarewell(change.raftId, index);
+    if (change.type === 'ConfChangeRemoveNode') {
+      const farewell = this.#group.farewellTo(change.raftId, index);
+      if (farewell !== undefined) this.#deps.send([farewell]);
+    }
     this.#members.apply(change);
     this.#node.applyConfChange(change);
     return undefined;
-  }
-
-  /** The last a leader says to a member: that its removal is committed, if it has that entry. */
-  #bidFarewell(id: RaftId, index: number): void {
-    const farewell = this.#group.farewellTo(id, index);
-    if (farewell !== undefined) this.#deps.send([farewell]);
   }
 
   #restore({ index, term, data }: Snapshot): void {

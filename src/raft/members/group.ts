@@ -5,6 +5,9 @@ import type { Members } from './members.ts';
 import type { RaftMemberInfo } from '../ports.ts';
 import type { RaftMember } from '../wire.ts';
 
+/** What says only what is committed waits a little for company, and may be lost once. */
+const partingMs = 500;
+
 interface GroupDeps {
   readonly node: RaftNode;
   readonly members: Members;
@@ -19,6 +22,8 @@ interface GroupDeps {
 export class Group {
   readonly #deps: GroupDeps;
   readonly #heardAt = new Map<RaftId, number>();
+  /** Whether this member led when its own removal was committed. */
+  #ledItsRemoval = false;
 
   constructor(deps: GroupDeps) {
     this.#deps = deps;
@@ -79,9 +84,18 @@ export class Group {
     const { node, raftId: from } = this.#deps;
     const { role, currentTerm: term } = node.status;
     const progress = node.progressOf(id);
+    if (id === from) this.#ledItsRemoval = role === 'leader';
     if (role !== 'leader' || progress === undefined || id === from) return undefined;
     const commit = Math.min(progress.matchIndex, index);
     return { ...emptyHeartbeat, to: id, from, term, commit };
+  }
+
+  /**
+   * A leader that has committed its own removal is heard before it ends: nobody else knows of it yet,
+   * and of two the other would have no majority any more, for ever.
+   */
+  async partFromOthers(signal: AbortSignal): Promise<void> {
+    if (this.#ledItsRemoval) await this.#deps.clock.sleep(partingMs, signal);
   }
 
   /** A leader knows of everybody, a follower only of its leader. */

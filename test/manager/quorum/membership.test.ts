@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { connectRpc, type RpcConnection, staleName } from '../../../src/api/index.ts';
-import { isSwarmError } from '../../../src/runtime/index.ts';
+import { newRaftId } from '../../../src/raft/index.ts';
+import { CryptoRandom, isSwarmError } from '../../../src/runtime/index.ts';
 import { configsOf, createConfig, eventually, Quorum, type Running } from '../../support/quorum.ts';
 
 let quorum = new Quorum();
@@ -161,6 +162,21 @@ describe('membership', { timeout: 20_000 }, () => {
     expect(first.raft.members()).toHaveLength(2);
   });
 
+  test('one that was removed before it ever spoke, and is let in again, is another member', async () => {
+    const [first] = await quorum.ofThree();
+    const host = await quorum.host();
+    await quorum.want(first, host);
+    const { clusterId, nodeId } = host.security.current;
+    await host.logs.create({ clusterId, nodeId, raftId: newRaftId(new CryptoRandom()) });
+    const stranger = await quorum.start(host, first);
+    expect(await stranger.ended).toBe('removed');
+
+    host.logs.store = undefined; // As a node does whose manager was removed.
+    const again = await quorum.start(host, first);
+    await again.manager.serving(call.signal);
+    expect(first.raft.members()).toHaveLength(4);
+  });
+
   test('one that lost its log becomes a member anew: what it promised is not known', async () => {
     const [first, second] = await quorum.ofThree();
     const { raftId } = second.raft.status();
@@ -178,6 +194,17 @@ describe('membership', { timeout: 20_000 }, () => {
     const stranger = await quorum.start(await quorum.host(), first);
     expect(await stranger.ended).toBe('removed');
     expect(first.raft.members()).toHaveLength(1);
+  });
+
+  test('a leader that commits its own removal tells the only other, which leads from then on', async () => {
+    const first = await quorum.found();
+    const second = await quorum.join(first);
+    await eventually(() => first.raft.members().every(({ isLearner }) => !isLearner));
+    await first.raft.changeMember(removal(first));
+    expect(await first.ended).toBe('removed');
+    await eventually(() => second.manager.isLeader);
+    await createConfig(second, 'alone');
+    expect(second.raft.members()).toHaveLength(1);
   });
 
   test('a leader that is asked to end hands over first', async () => {
