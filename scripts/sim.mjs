@@ -80,7 +80,10 @@ async function runSeeds() {
   );
   const sum = (name) => outcomes.reduce((total, one) => total + one[name], 0);
   if (size.managers > 1) {
-    console.log(`${sum('promotions')} managers were added, and ${sum('removals')} removed`);
+    console.log(
+      `${sum('promotions')} managers were added, and ${sum('removals')} removed; ` +
+        `${sum('departures')} nodes were removed`,
+    );
   }
   for (const seed of differing) console.log(`seed ${seed} had two histories`);
   if (broken[0] !== undefined) await explain(file, broken[0]);

@@ -10,9 +10,12 @@ import type { Subscription } from '../../../src/runtime/index.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Mark, Marks } from '../kernel/marks.ts';
 import type { Call } from '../ports/call.ts';
+import type { Party } from '../ports/host.ts';
 import type { EngineWatch, SimEngine } from '../ports/engine.ts';
 import type { ManagerHost, Running } from '../world/manager-host.ts';
 import { byEntry, type Entry, Ledger } from './ledger.ts';
+import { NodeRules } from './node-rules.ts';
+import { QuorumRules } from './raft/quorum-rules.ts';
 import { RaftRules } from './raft/raft-rules.ts';
 import { TaskRules } from './task-rules.ts';
 
@@ -31,10 +34,12 @@ export class Checks implements EngineWatch {
   readonly ledger: Ledger;
   readonly tasks: TaskRules;
   readonly raft: RaftRules;
+  readonly nodes: NodeRules;
   /** Services of which two tasks may run in one slot for a while. */
   readonly overlaps = new Set<string>();
   /** Whether some service is being updated. */
   isUpdating = false;
+  quorum: QuorumRules;
   readonly #kernel: Kernel;
   readonly #marks: Marks;
   readonly #watched = new Map<ManagerHost, Watched>();
@@ -47,6 +52,8 @@ export class Checks implements EngineWatch {
     this.ledger = new Ledger(kernel);
     this.tasks = new TaskRules(kernel, this.overlaps);
     this.raft = new RaftRules(kernel, marks);
+    this.nodes = new NodeRules(kernel, marks);
+    this.quorum = new QuorumRules(kernel, [], () => this.raft.configurations.newest);
   }
 
   /** Who there is to be watched. */
@@ -56,7 +63,13 @@ export class Checks implements EngineWatch {
     { snapshotEntries }: { readonly snapshotEntries: number },
   ): void {
     this.raft.meet(managers, snapshotEntries);
-    for (const engine of engines) this.#engines.set(engine.nodeId, engine);
+    this.quorum = new QuorumRules(this.#kernel, managers, () => this.raft.configurations.newest);
+    for (const engine of engines) this.joined(engine);
+  }
+
+  /** An Engine is another node's from now on. */
+  joined(engine: SimEngine): void {
+    this.#engines.set(engine.nodeId, engine);
   }
 
   /** A manager has opened its log: from now on its store is followed. */
@@ -99,7 +112,7 @@ export class Checks implements EngineWatch {
       this.raft.sent(request as ProcessRaftMessageRequest); // By the method.
     }
     if (method.name !== 'UpdateTaskStatus') return;
-    const { nodeId } = transport.client.host;
+    const { nodeId } = transport.identity;
     const engine = this.#engines.get(nodeId);
     const { updates } = request as UpdateTaskStatusRequest; // By the method.
     for (const { taskId, status } of updates) {
@@ -120,11 +133,20 @@ export class Checks implements EngineWatch {
     }
   }
 
+  /** A call comes to a manager. */
+  served(call: Call, { host }: Party): void {
+    for (const [manager, { running }] of this.#watched) {
+      if (manager.host === host) this.nodes.served(call, running.raft.status().lastApplied);
+    }
+  }
+
   /** A manager's answer leaves. */
-  answered({ method, transport, metadata }: Call, response: unknown): void {
+  answered(call: Call, response: unknown): void {
+    this.nodes.answered(call);
+    const { method, transport, metadata } = call;
     if (method.name !== 'Assignments') return;
     // What a manager passes on is for the one it names.
-    const nodeId = metadata['forwarded_cert_cn'] ?? transport.client.host.nodeId;
+    const nodeId = metadata['forwarded_cert_cn'] ?? transport.identity.nodeId;
     const { changes } = response as AssignmentsMessage; // By the method.
     for (const { assignment, action } of changes) {
       const task = assignment?.task;
@@ -163,7 +185,8 @@ export class Checks implements EngineWatch {
       const isRival =
         other.serviceId === task.serviceId && other.slot === task.slot && other.id !== task.id;
       if (!isRival || this.#engines.get(other.nodeId)?.isRunning(other.id) !== true) continue;
-      if (other.desiredState !== 'RUNNING') {
+      // Of a node that was removed nobody will hear any more.
+      if (other.desiredState !== 'RUNNING' || other.status?.state === 'ORPHANED') {
         this.#marks.hit('a task was replaced while it still ran out of sight');
       } else if (this.ledger.task(task.id)?.desiredState === 'RUNNING') {
         this.#kernel.violate(
@@ -233,6 +256,7 @@ export class Checks implements EngineWatch {
     if (!this.ledger.take(entry.index, entry.events, watched.host.name)) return;
     this.#kernel.note(entry.index);
     this.tasks.take(entry.events);
+    this.nodes.take(entry.index, entry.events);
     this.#look(entry.events);
   }
 

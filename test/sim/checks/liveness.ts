@@ -16,10 +16,14 @@ export function whatIsMissing(view: ReadView, agents: readonly AgentHost[]): str
   for (const service of view.find('service')) {
     const tasks = view.find('task', { by: 'service', serviceId: service.id });
     const running = tasks.filter(({ desiredState }) => desiredState === 'RUNNING');
-    if (service.updateStatus?.state === 'UPDATING') return `${nameOf(service)} is being updated`;
+    const held = running.filter((task) => isHeld(task, view));
+    if (service.updateStatus?.state === 'UPDATING' && held.length === 0) {
+      return `${nameOf(service)} is being updated`;
+    }
     const missing = missingOf(service, running, view);
     if (missing !== undefined) return missing;
     for (const task of running) {
+      if (held.includes(task)) continue;
       wanted.add(task.id);
       const difference = whatIsAmiss(task, view, byNode.get(task.nodeId));
       if (difference !== undefined) return `task ${task.id} of ${nameOf(service)} ${difference}`;
@@ -44,6 +48,8 @@ export function whatIsAmissOfManagers(
 ): string | undefined {
   const [learner] = learners;
   if (learner !== undefined) return `member ${learner} has no vote`;
+  const nobodys = [...nodes.values()].find((nodeId) => view.get('node', nodeId) === undefined);
+  if (nobodys !== undefined) return `a member is node ${nobodys}, which was removed`;
   for (const { name, host, running } of managers) {
     const node = view.get('node', host.nodeId);
     const role = node?.spec?.desiredRole ?? 'WORKER';
@@ -65,6 +71,12 @@ function whatIsAmiss(
   if (isDrained) return `is on ${nodeId}, which is drained`;
   return agent?.engine.isRunning(id) === true ? undefined : `does not run on ${nodeId}`;
 }
+
+/** A global service's task that was not given out before its node was paused waits for as long. */
+const isHeld = ({ slot, nodeId, status }: Task, view: ReadView): boolean =>
+  slot === '0' &&
+  compareStates(status?.state ?? 'NEW', 'ASSIGNED') < 0 &&
+  view.get('node', nodeId)?.spec?.availability === 'PAUSE';
 
 const nameOf = (service: Service): string => service.spec?.annotations?.name ?? service.id;
 

@@ -50,6 +50,15 @@ const marksOfGroups = [
   'an election had no winner',
   'the leadership was handed over',
   'clients were told one history',
+  'a worker that was down was removed',
+  'a worker was removed while it ran',
+  'a worker left the swarm',
+  'a manager left the swarm, and others served on',
+  'the place of a manager that had left was cleared',
+  'a node was removed while it was still a member of the group',
+  'a removal was refused',
+  'a host whose node was removed joined anew',
+  'a node that was removed called, and was refused',
 ] as const;
 
 export type Mark = (typeof marksOfAny)[number] | (typeof marksOfGroups)[number];
@@ -62,6 +71,10 @@ const seldom: ReadonlySet<Mark> = new Set<Mark>([
   'a demotion was refused',
   'entries that were not committed were replaced',
   'an election had no winner',
+  'a worker was removed while it ran',
+  'a manager left the swarm, and others served on',
+  'the place of a manager that had left was cleared',
+  'a node was removed while it was still a member of the group',
 ]);
 
 export const isSeldom = (mark: Mark): boolean => seldom.has(mark);

@@ -67,6 +67,16 @@ export class Stream implements Random {
   }
 }
 
+/** One of several, as often as its weight says. */
+export function pickByWeight<T>(chance: Stream, choices: readonly (readonly [number, T])[]): T {
+  let at = chance.unit() * choices.reduce((sum, [weight]) => sum + weight, 0);
+  for (const [weight, choice] of choices) {
+    at -= weight;
+    if (at < 0) return choice;
+  }
+  throw new Error('nothing to pick from');
+}
+
 /** 128 bits of a text. cyrb128 */
 function spread(text: string): [number, number, number, number] {
   let [a, b, c, d] = [1_779_033_703, 3_144_134_277, 1_013_904_242, 2_773_480_762];

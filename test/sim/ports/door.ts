@@ -48,7 +48,10 @@ export class Door {
       controller.abort(reason);
     };
     this.#cancels.add(cancel);
-    if (!isRepeat) call.cancelServed = cancel;
+    if (!isRepeat) {
+      call.cancelServed = cancel;
+      call.transport.network.onServe(call, this);
+    }
     try {
       await this.#answer(call, { request, signal, isRepeat });
     } catch (error) {
@@ -113,7 +116,8 @@ export class Door {
     if (this.#self !== undefined) return { caller: this.#self, signal };
     const { access } = method;
     if (access === undefined) throw new SwarmError('unimplemented', `${method.name} is not served`);
-    const { nodeId, role, ip } = transport.client.host;
+    const { nodeId, role } = transport.identity;
+    const { ip } = transport.client.host;
     const identity = { nodeId, organization: this.#door.clusterId, roles: [role] };
     const forwarded = forwardedCall((name) => {
       const value = metadata[name];

@@ -38,7 +38,8 @@ export interface EngineWatch {
 
 /** The Engine of a node. It outlives the agents that use it; its containers outlive both. */
 export class SimEngine {
-  readonly nodeId: string;
+  /** Whose Engine it is: another node's, once its host has joined anew. */
+  nodeId: string;
   readonly containers = new Map<string, Container>();
   /** Called when the next container is about to be started. */
   onceStarting: (() => void) | undefined;
@@ -112,6 +113,12 @@ export class SimEngine {
     this.containers.set(task.id, { task, state: 'running', exitCode: 0, waiting: new Set() });
   }
 
+  /** Somebody stops and removes all that is left of a node. */
+  clear(): void {
+    for (const id of this.containers.keys()) this.end(id, 137);
+    this.containers.clear();
+  }
+
   /** The host lost its power: nothing runs on it any more. */
   powerCut(): void {
     for (const id of this.containers.keys()) this.end(id, 137);
@@ -126,9 +133,12 @@ export class SimEngine {
         return this.#description;
       },
       configure: (_node: Node) => undefined,
-      taskIds: async (_nodeId, signal) => {
+      taskIds: async (nodeId, signal) => {
         await this.#answer(life, signal);
-        return [...this.containers.keys()];
+        // As its labels say.
+        return [...this.containers]
+          .filter(([, { task }]) => task.nodeId === nodeId)
+          .map(([id]) => id);
       },
       removeStray: async (taskId, signal) => {
         await this.#stop(taskId, life, signal);

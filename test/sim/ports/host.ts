@@ -5,23 +5,35 @@ import type { CertificateRole } from '../../../src/api/index.ts';
 /** The address of the host of a number. */
 export const ipOf = (number: number): string => `10.0.${number >> 8}.${number & 255}`;
 
+/** Who a host is in the swarm: what its certificate says. */
+export interface Identity {
+  readonly nodeId: string;
+  role: CertificateRole;
+}
+
 /** A machine: it has a place in the network and a clock, and runs processes. */
 export class Host {
   readonly number: number;
-  readonly nodeId: string;
   readonly ip: string;
   readonly clock: HostClock;
-  /** What its certificate says. */
-  role: CertificateRole;
+  /** Another one, once it has left and joined anew: what is on its way from before is the old one's. */
+  identity: Identity;
   /** Without power it answers nobody, not even with a refusal. */
   isUp = true;
 
-  constructor(kernel: Kernel, number: number, as: { nodeId: string; role: CertificateRole }) {
+  constructor(kernel: Kernel, number: number, identity: Identity) {
     this.number = number;
-    this.nodeId = as.nodeId;
-    this.role = as.role;
+    this.identity = identity;
     this.ip = ipOf(number);
     this.clock = new HostClock(kernel);
+  }
+
+  get nodeId(): string {
+    return this.identity.nodeId;
+  }
+
+  get role(): CertificateRole {
+    return this.identity.role;
   }
 }
 

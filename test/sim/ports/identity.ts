@@ -1,24 +1,24 @@
 import type { RootCa, SecurityConfig } from '../../../src/ca/index.ts';
 import type { CertificateRole } from '../../../src/api/index.ts';
 import { type Subscription, Watch } from '../../../src/runtime/index.ts';
-import type { Host } from './host.ts';
+import type { Host, Identity } from './host.ts';
 
 /**
  * Who a host is, as a process of it knows. Nothing is signed or verified in a simulation:
  * certificates are words here.
  */
 export class Certificate {
-  readonly #host: Host;
+  readonly #identity: Identity;
   readonly #clusterId: string;
   readonly #changes = new Watch<CertificateRole>();
 
   constructor(host: Host, clusterId: string) {
-    this.#host = host;
+    this.#identity = host.identity;
     this.#clusterId = clusterId;
   }
 
   get current(): SecurityConfig['current'] {
-    const { nodeId, role } = this.#host;
+    const { nodeId, role } = this.#identity;
     return {
       rootCaPem: 'the root',
       certPem: `certificate of ${nodeId}`,
@@ -38,7 +38,7 @@ export class Certificate {
 
   /** It is replaced by one that says another role. */
   renew(role: CertificateRole): void {
-    this.#host.role = role;
+    this.#identity.role = role;
     this.#changes.publish(role);
   }
 

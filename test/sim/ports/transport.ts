@@ -1,7 +1,7 @@
 import { SwarmError } from '../../../src/runtime/index.ts';
 import type { Call } from './call.ts';
 import type { Door } from './door.ts';
-import type { Host, Party } from './host.ts';
+import type { Host, Identity, Party } from './host.ts';
 import type { Network } from './network.ts';
 import type { Pipe } from './wires.ts';
 
@@ -10,6 +10,8 @@ export class Transport {
   readonly network: Network;
   readonly client: Party;
   readonly address: string;
+  /** Who has opened it. */
+  readonly identity: Identity;
   readonly calls = new Set<Call>();
   /** The door it has reached. */
   door: Door | undefined;
@@ -24,6 +26,7 @@ export class Transport {
     this.network = network;
     this.client = client;
     this.address = address;
+    this.identity = client.host.identity;
     this.#server = network.hostOf(address);
   }
 

@@ -1,18 +1,16 @@
 import { sealed } from '../kernel/sealed.ts';
 import type { Mark } from '../kernel/marks.ts';
-import { drawPlan, type Plan, type Size } from '../world/plan.ts';
-import { World } from '../world/world.ts';
+import { drawPlan } from '../world/plan/draw-plan.ts';
+import type { Plan, Size } from '../world/plan/plan.ts';
+import { type Turns, World } from '../world/world.ts';
 
 /** What became of one seed. */
-export interface Outcome {
+export interface Outcome extends Turns {
   readonly seed: string;
   readonly hash: string;
   readonly events: number;
   readonly virtualMs: number;
   readonly marks: readonly Mark[];
-  /** How many managers were added to the group, and how many removed. */
-  readonly promotions: number;
-  readonly removals: number;
   readonly violation:
     | { readonly rule: string; readonly message: string; readonly at: number }
     | undefined;

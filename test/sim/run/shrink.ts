@@ -1,4 +1,4 @@
-import type { Plan, Size } from '../world/plan.ts';
+import type { Plan, Size } from '../world/plan/plan.ts';
 import { type Outcome, runSeed } from './seed.ts';
 
 /** A run is shrunk with at most so many others. */

@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { setImmediate } from 'node:timers';
-import { drawPlan, type Plan, type Size } from '../world/plan.ts';
+import { drawPlan } from '../world/plan/draw-plan.ts';
+import type { Plan, Size } from '../world/plan/plan.ts';
 import { isSeldom, marksOf } from '../kernel/marks.ts';
 import { runSeed } from './seed.ts';
 import { shrink } from './shrink.ts';

@@ -1,4 +1,9 @@
-import { runAgent, type ManagerConnection, type Managers } from '../../../src/worker/index.ts';
+import {
+  removeAllTasks,
+  runAgent,
+  type ManagerConnection,
+  type Managers,
+} from '../../../src/worker/index.ts';
 import { SwarmError } from '../../../src/runtime/index.ts';
 import { Life } from '../kernel/kernel.ts';
 import { Stream } from '../kernel/streams.ts';
@@ -7,8 +12,11 @@ import { Host, type Party } from '../ports/host.ts';
 import { aTlsInfo } from '../ports/identity.ts';
 import { quietLog } from '../ports/quiet-log.ts';
 import { TaskDisk } from '../ports/task-disk.ts';
-import type { HostName } from './plan.ts';
+import type { HostName } from './plan/plan.ts';
 import type { Parts } from './parts.ts';
+
+/** A node that leaves waits no longer for its containers. `cli/daemon/node.ts` */
+const leaveMsMax = 60_000;
 
 /** A worker: a host with an Engine, a task store and an agent, which is started again when it ends. */
 export class AgentHost {
@@ -20,6 +28,10 @@ export class AgentHost {
   isDown = true;
   /** Whether it has a session, as far as it knows. */
   hasSession = false;
+  /** Whether it is in the swarm, as far as it knows itself. */
+  isMember = true;
+  #isLeaving = false;
+  #stays = 1;
   /** The managers it knows. */
   addresses: readonly string[];
   readonly #parts: Parts;
@@ -46,7 +58,7 @@ export class AgentHost {
 
   /** Starts a process, if none runs and there is power. */
   start(): void {
-    if (!this.isDown || !this.host.isUp) return;
+    if (!this.isDown || !this.host.isUp || !this.isMember) return;
     this.isDown = false;
     const life = new Life();
     const stop = new AbortController();
@@ -77,6 +89,32 @@ export class AgentHost {
     this.#parts.kernel.within(this.life, () => this.#stop?.abort());
   }
 
+  /** `swarm leave`: its agent says so, its containers go, and nothing of the node is kept. */
+  leave(): void {
+    if (!this.isMember || this.#isLeaving) return;
+    this.#isLeaving = true;
+    if (this.isDown) this.#gone();
+    else this.stop();
+  }
+
+  /** Who it will be in the swarm once it joins anew. */
+  get nextNodeId(): string {
+    return `${this.host.nodeId.split('+', 1)[0] ?? ''}+${this.#stays}`;
+  }
+
+  /** It has joined anew, as another node, and is told where managers are. */
+  joinAnew(addresses: readonly string[]): void {
+    const nodeId = this.nextNodeId;
+    this.host.identity = { nodeId, role: 'swarm-worker' };
+    this.engine.nodeId = nodeId;
+    this.addresses = addresses;
+    this.isMember = true;
+    this.#stays += 1;
+    this.#sessions = 0;
+    this.#parts.checks.joined(this.engine);
+    this.start();
+  }
+
   async #live(life: Life, signal: AbortSignal): Promise<void> {
     const { checks, kernel, hear, isLoud } = this.#parts;
     const party = { host: this.host, life };
@@ -99,21 +137,45 @@ export class AgentHost {
               this.hasSession = false;
             },
           },
+          isLeaving: () => this.#isLeaving,
           facts: {
             tlsInfo: () => aTlsInfo,
             tlsChanged: async (inner) => this.host.clock.of(life).sleep(Infinity, inner),
           },
         },
-        { nodeId: this.host.nodeId, statePath: '/nowhere' },
+        this.#config,
         signal,
       );
     } catch (error) {
       if (!signal.aborted) checks.broke(this.name, error);
     }
+    if (this.#isLeaving) await this.#removeAll(life);
     life.isAlive = false;
     this.#gone();
     this.#parts.network.ended(party);
     if (!signal.aborted) kernel.after(1_000, undefined, () => this.start());
+  }
+
+  get #config(): { readonly nodeId: string; readonly statePath: string } {
+    return { nodeId: this.host.nodeId, statePath: '/nowhere' };
+  }
+
+  /** Its containers are stopped and removed, within the time that a node takes for that. */
+  async #removeAll(life: Life): Promise<void> {
+    const { hear, isLoud, kernel } = this.#parts;
+    const within = new AbortController();
+    kernel.after(leaveMsMax, life, () => {
+      within.abort();
+    });
+    const deps = {
+      clock: this.host.clock.of(life),
+      log: quietLog((line) => hear(this.name, line), isLoud),
+      executor: this.engine.of(life),
+      store: this.disk.open(),
+    };
+    await removeAllTasks(deps, this.#config, within.signal).catch((error: unknown) => {
+      if (!within.signal.aborted) this.#parts.checks.broke(this.name, error);
+    });
   }
 
   #sessionOpened(): void {
@@ -141,5 +203,11 @@ export class AgentHost {
   #gone(): void {
     this.isDown = true;
     this.hasSession = false;
+    if (!this.#isLeaving) return;
+    // What it could not remove, and what was cut short, somebody finishes by hand.
+    this.engine.clear();
+    this.disk.forgetAll();
+    this.#isLeaving = false;
+    this.isMember = false;
   }
 }

@@ -5,10 +5,11 @@ import {
   type Service,
   versionOf,
 } from '../../../src/api/index.ts';
+import { isSwarmError } from '../../../src/runtime/index.ts';
 import type { ServiceSpecInput } from '../../../src/api/gen/types.ts';
 import type { ReadView } from '../../../src/manager/store/view.ts';
 import type { Mark } from '../kernel/marks.ts';
-import type { Deed } from './plan.ts';
+import type { Deed } from './plan/plan.ts';
 
 /** What a person has at hand: the control API, and what the manager they ask knows. */
 export interface Desk {
@@ -19,13 +20,22 @@ export interface Desk {
   readonly overlaps: (serviceId: string) => void;
   /** This task is removed by hand, though it may be wanted. */
   readonly givesUp: (taskId: string) => void;
+  /** The nodes of the hosts that there are: those that run tasks, by number, and those of managers. */
+  readonly workers: readonly string[];
+  readonly managers: readonly string[];
+  /** A node is demoted or removed, as they were told; they had asked for it at a time. */
+  readonly accepted: (what: 'demote' | 'remove', nodeId: string, askedAt: number) => void;
+  readonly now: () => number;
 }
 
 /** The index of the log that an answer names, if it names one. */
 type Told = Promise<number | undefined>;
 
 type Doing = {
-  readonly [K in Deed['kind']]: (desk: Desk, deed: Extract<Deed, { kind: K }>) => Told;
+  readonly [K in Exclude<Deed['kind'], 'leave'>]: (
+    desk: Desk,
+    deed: Extract<Deed, { kind: K }>,
+  ) => Told;
 };
 
 const options = () => ({ deadlineMs: 10_000, signal: new AbortController().signal });
@@ -94,6 +104,7 @@ export const doing: Doing = {
   activate: async (desk, { number }) => setAvailability(desk, number, 'ACTIVE'),
   promote: async (desk, { number }) => setRole(desk, number, 'MANAGER'),
   demote: async (desk, { number }) => setRole(desk, number, 'WORKER'),
+  'remove-node': removeOne,
   'rotate-tokens': async (desk) => {
     const [cluster] = desk.view((all) => all.find('cluster'));
     if (!cluster?.spec) return undefined;
@@ -132,30 +143,81 @@ async function createSecret(
 }
 
 async function setAvailability(
-  { client, view }: Desk,
+  { client, view, workers }: Desk,
   number: number,
   availability: 'ACTIVE' | 'PAUSE' | 'DRAIN',
 ): Told {
-  const workers = view((all) => all.find('node').filter((node) => !isHostOfManager(node)));
-  return updateNode(client, nth(workers, number), { availability });
+  const nodeId = workers[number % workers.length] ?? '';
+  const node = view((all) => all.get('node', nodeId));
+  return updateNode(client, node, { availability });
 }
 
 /** One of the hosts of managers is to be what it is not. */
-async function setRole(
-  { client, view }: Desk,
-  number: number,
-  desiredRole: 'MANAGER' | 'WORKER',
-): Told {
-  const others = view((all) =>
-    all
-      .find('node')
-      .filter((node) => isHostOfManager(node) && node.spec?.desiredRole !== desiredRole),
+async function setRole(desk: Desk, number: number, desiredRole: 'MANAGER' | 'WORKER'): Told {
+  const others = nodesOf(desk, desk.managers).filter(
+    ({ spec }) => spec?.desiredRole !== desiredRole,
   );
-  return updateNode(client, nth(others, number), { desiredRole });
+  return giveRole(desk, nth(others, number), desiredRole);
 }
 
-/** As their hosts name them. */
-const isHostOfManager = ({ id }: Node): boolean => id.startsWith('manager');
+const nodesOf = ({ view }: Desk, ids: readonly string[]): readonly Node[] =>
+  view((all) => ids.flatMap((id) => all.get('node', id) ?? []));
+
+async function giveRole(
+  { client, accepted, now }: Desk,
+  node: Node | undefined,
+  desiredRole: 'MANAGER' | 'WORKER',
+): Told {
+  const askedAt = now();
+  const told = await updateNode(client, node, { desiredRole });
+  if (node !== undefined && desiredRole === 'WORKER') accepted('demote', node.id, askedAt);
+  return told;
+}
+
+/** Of workers one that is down, unless it is by force; of managers' hosts one that is a worker. */
+async function removeOne(
+  desk: Desk,
+  { of, number, isForced }: Extract<Deed, { kind: 'remove-node' }>,
+): Told {
+  const all = nodesOf(desk, of === 'workers' ? desk.workers : desk.managers);
+  const likely = all.filter(({ status, spec }) =>
+    of === 'workers' ? isForced || status?.state === 'DOWN' : spec?.desiredRole === 'WORKER',
+  );
+  // One that is on its way there is the most likely to be in the way.
+  const half = likely.filter(({ role, spec }) => role !== spec?.desiredRole);
+  const node = nth([half, likely, all].find(({ length }) => length > 0) ?? [], number);
+  if (node !== undefined) await removeNode(desk, node, isForced);
+  return undefined;
+}
+
+async function removeNode({ client, accepted, now, mark }: Desk, node: Node, force: boolean): Told {
+  const askedAt = now();
+  await client.unary('Control', 'RemoveNode', { nodeId: node.id, force }, options());
+  accepted('remove', node.id, askedAt);
+  if (!isOfManager(node)) {
+    if (node.status?.state === 'DOWN') mark('a worker that was down was removed');
+    if (node.status?.state === 'READY') mark('a worker was removed while it ran');
+  }
+  return undefined;
+}
+
+/** By the name of its host. */
+const isOfManager = ({ description }: Node): boolean =>
+  description?.hostname.startsWith('m') === true;
+
+/** The next step of taking out a node that has left: a manager is demoted first. */
+export async function clearNode(desk: Desk, nodeId: string): Promise<void> {
+  const [node] = nodesOf(desk, [nodeId]);
+  if (node === undefined) return;
+  try {
+    if (node.spec?.desiredRole === 'MANAGER') await giveRole(desk, node, 'WORKER');
+    else await removeNode(desk, node, false);
+  } catch (error) {
+    // One that was promoted and never came is a manager that is no member: it can only be removed.
+    if (!isSwarmError(error, 'not-found')) throw error;
+    await removeNode(desk, node, false);
+  }
+}
 
 async function updateNode(client: RpcClient, node: Node | undefined, change: object): Told {
   if (!node?.spec) return undefined;

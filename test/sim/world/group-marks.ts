@@ -41,10 +41,12 @@ export class GroupMarks {
     }
   }
 
-  #removed(before: Configuration, { voters }: Configuration): void {
+  #removed(before: Configuration, after: Configuration): void {
+    const { voters } = after;
     const { marks, checks } = this.#parts;
     const [removed] = [...before.voters].filter((id) => !voters.has(id));
     if (removed === undefined) return;
+    checks.quorum.removed(after);
     const nodeId = before.nodes.get(removed) ?? '';
     this.#gone.add(nodeId);
     if (voters.size === 1) marks.hit('one manager alone was left');

@@ -11,7 +11,7 @@ import { Disk } from '../ports/disk.ts';
 import { Host, ipOf } from '../ports/host.ts';
 import { aRootCa, Certificate } from '../ports/identity.ts';
 import { quietLog } from '../ports/quiet-log.ts';
-import type { HostName } from './plan.ts';
+import type { HostName } from './plan/plan.ts';
 import type { Parts } from './parts.ts';
 
 /** What a manager's process shows while it runs. */
@@ -45,6 +45,10 @@ export class ManagerHost {
   isRefused = false;
   /** Somebody will start it again. */
   isDown = true;
+  /** Since when. */
+  downSince = 0;
+  /** Whether it is in the swarm, as far as it knows itself. */
+  isMember = true;
   /** A write failed on purpose: its end is no surprise. */
   isDoomed = false;
   /** How many people wait for its answer. */
@@ -53,6 +57,8 @@ export class ManagerHost {
   readonly #as: Beginning;
   readonly #random: Stream;
   #isFounder: boolean;
+  #isLeaving = false;
+  #stays = 1;
   #stop: AbortController | undefined;
   #certificate: Certificate | undefined;
 
@@ -78,7 +84,7 @@ export class ManagerHost {
 
   /** Starts a process, if none runs and there is power. */
   start(): void {
-    if (!this.isDown || this.isRefused || !this.host.isUp) return;
+    if (!this.isDown || this.isRefused || !this.host.isUp || !this.isMember) return;
     this.isDown = false;
     this.isDoomed = false;
     this.waiting = 0;
@@ -113,6 +119,27 @@ export class ManagerHost {
   stop(): void {
     const { life } = this;
     this.#parts.kernel.within(life, () => this.#stop?.abort());
+  }
+
+  /** `swarm leave --force`: its process ends in order, and nothing of the node is kept. */
+  leave(): void {
+    if (!this.isMember || this.#isLeaving) return;
+    this.#isLeaving = true;
+    if (this.isDown) this.#gone();
+    else this.stop();
+  }
+
+  /** Who it will be in the swarm once it joins anew. */
+  get nextNodeId(): string {
+    return `${this.host.nodeId.split('+', 1)[0] ?? ''}+${this.#stays}`;
+  }
+
+  /** It has joined anew, as another node: a worker, as any. */
+  joinAnew(): void {
+    this.host.identity = { nodeId: this.nextNodeId, role: 'swarm-worker' };
+    this.isMember = true;
+    this.#stays += 1;
+    this.start();
   }
 
   /** The managers have told it of its node: its certificate follows the role. */
@@ -210,15 +237,21 @@ export class ManagerHost {
     this.#gone();
     network.ended({ host: this.host, life });
     if (error === undefined) return;
-    const isExpected = this.isDoomed || this.isRefused;
+    const isExpected = this.isDoomed || this.isRefused || !this.isMember;
     if (!isExpected) checks.broke(this.name, error);
     // Whatever supervises the daemon starts it again.
     if (!this.isRefused) kernel.after(1_000, undefined, () => this.start());
   }
 
   #gone(): void {
+    if (!this.isDown) this.downSince = this.#parts.kernel.now;
     this.isDown = true;
     this.#managesNoMore();
+    if (!this.#isLeaving) return;
+    this.disk.erase();
+    this.isRefused = false;
+    this.#isLeaving = false;
+    this.isMember = false;
   }
 
   #managesNoMore(): void {

@@ -1,7 +1,7 @@
 import type { AgentHost } from './agent-host.ts';
 import type { ManagerHost } from './manager-host.ts';
 import type { Parts } from './parts.ts';
-import type { Fault, HostName } from './plan.ts';
+import type { Fault, HostName } from './plan/plan.ts';
 import { ordinaryEngine } from './setting.ts';
 import type { Host } from '../ports/host.ts';
 

@@ -1,47 +1,46 @@
 import { isSwarmError } from '../../../src/runtime/index.ts';
 import { Stream } from '../kernel/streams.ts';
 import { type Desk, doing } from './deeds.ts';
+import type { Desks } from './desks.ts';
+import type { Departures } from './group/departures.ts';
 import type { ManagerHost } from './manager-host.ts';
 import type { Parts } from './parts.ts';
-import type { Deed } from './plan.ts';
+import type { Deed } from './plan/plan.ts';
 
 /** A person who uses the control API. What they were told is true from then on. */
 export class Operator {
   readonly #parts: Parts;
-  readonly #managers: readonly ManagerHost[];
+  readonly #desks: Desks;
+  readonly #departures: Departures;
   readonly #chance: Stream;
 
-  constructor(parts: Parts, managers: readonly ManagerHost[]) {
+  constructor(parts: Parts, desks: Desks, departures: Departures) {
     this.#parts = parts;
-    this.#managers = managers;
+    this.#desks = desks;
+    this.#departures = departures;
     this.#chance = new Stream(parts.seed, 'operator');
   }
 
   /** Does something at a manager that runs, if there is one: most often at the one that leads. */
   do(deed: Deed): void {
-    const { kernel, marks, checks } = this.#parts;
-    const up = this.#managers.filter(({ manager }) => manager !== undefined);
-    const leader = up.find(({ manager }) => manager?.isLeader === true);
+    if (deed.kind === 'leave') {
+      this.#departures.leave(deed.host);
+      return;
+    }
+    const { up, leader } = this.#desks;
     const at = up.length > 1 && this.#chance.chance(0.3) ? this.#chance.pick(up) : leader;
-    if (at?.manager === undefined || at.running === undefined) return;
-    const { manager, running, life } = at;
-    const desk: Desk = {
-      client: manager.client,
-      view: (read) => running.store.view(read),
-      mark: (mark) => {
-        marks.hit(mark);
-      },
-      overlaps: (serviceId) => checks.overlaps.add(serviceId),
-      givesUp: (taskId) => {
-        checks.tasks.givenUp(taskId);
-      },
-    };
-    kernel.within(life, () => {
+    const desk = at && this.#desks.at(at);
+    if (at === undefined || desk === undefined) return;
+    this.#parts.kernel.within(at.life, () => {
       void this.#carryOut(at, desk, deed);
     });
   }
 
-  async #carryOut(at: ManagerHost, desk: Desk, deed: Deed): Promise<void> {
+  async #carryOut(
+    at: ManagerHost,
+    desk: Desk,
+    deed: Exclude<Deed, { kind: 'leave' }>,
+  ): Promise<void> {
     const { checks, marks } = this.#parts;
     at.waiting += 1;
     // Each kind has its own; which one it is does not matter here.
@@ -53,6 +52,8 @@ export class Operator {
       if (!isSwarmError(error)) checks.broke(`operator (${deed.kind})`, error);
       else if (deed.kind === 'demote' && error.code === 'failed-precondition') {
         marks.hit('a demotion was refused');
+      } else if (deed.kind === 'remove-node' && error.code === 'failed-precondition') {
+        marks.hit('a removal was refused');
       }
     } finally {
       at.waiting -= 1;

@@ -1,22 +1,23 @@
-import { codecOf, type Node } from '../../../src/api/index.ts';
 import { Checks } from '../checks/checks.ts';
 import { whatIsAmissOfManagers, whatIsMissing } from '../checks/liveness.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { Marks } from '../kernel/marks.ts';
 import { Stream } from '../kernel/streams.ts';
 import type { Call } from '../ports/call.ts';
-import { aTlsInfo } from '../ports/identity.ts';
 import { Network } from '../ports/network.ts';
 import type { Line } from '../ports/quiet-log.ts';
 import { Wires } from '../ports/wires.ts';
 import { AgentHost } from './agent-host.ts';
 import { Clients } from './clients.ts';
+import { Desks } from './desks.ts';
+import { Departures } from './group/departures.ts';
+import { aNode } from './group/node-object.ts';
 import { GroupMarks } from './group-marks.ts';
 import { ManagerHost } from './manager-host.ts';
 import { Nemesis } from './nemesis.ts';
 import { Operator } from './operator.ts';
 import type { Parts } from './parts.ts';
-import { managerHosts, type Plan, type Size } from './plan.ts';
+import { managerHosts, type Plan, type Size } from './plan/plan.ts';
 import { drawSetting } from './setting.ts';
 
 /** After the faults have ended everything is as it should be within this, in milliseconds. */
@@ -45,6 +46,15 @@ export interface WorldOptions {
   readonly tell?: (text: string) => unknown;
 }
 
+/** How often who is in the swarm has changed. */
+export interface Turns {
+  /** Managers that were added to the group, and removed from it. */
+  readonly promotions: number;
+  readonly removals: number;
+  /** Nodes that were removed from the swarm. */
+  readonly departures: number;
+}
+
 /** A swarm with everything round it, in one process and in virtual time. */
 export class World {
   readonly kernel = new Kernel();
@@ -54,6 +64,7 @@ export class World {
   readonly #managers: readonly ManagerHost[];
   readonly #agents: readonly AgentHost[];
   readonly #nemesis: Nemesis;
+  readonly #departures: Departures;
   readonly #operator: Operator;
   readonly #checks: Checks;
   #settledAt: number | undefined;
@@ -86,9 +97,9 @@ export class World {
     };
     const parts = this.#parts;
     const hosts = managerHosts(size);
+    const known = (): readonly string[] => this.#addresses();
     this.#managers = Array.from({ length: hosts }, (_, at) => {
       const isManager = at < size.managers;
-      const known = (): readonly string[] => this.#addresses();
       return new ManagerHost(parts, at, { clusterId: 'swarm', isManager, addresses: known });
     });
     const addresses = this.#addresses();
@@ -97,7 +108,11 @@ export class World {
       (_, at) => new AgentHost(parts, at, { hostNumber: hosts + at, addresses }),
     );
     this.#nemesis = new Nemesis(parts, this.#managers, this.#agents);
-    this.#operator = new Operator(parts, this.#managers);
+    const desks = new Desks(parts, this.#managers, this.#agents);
+    const people = { managers: this.#managers, agents: this.#agents };
+    this.#departures = new Departures(parts, desks, people, known);
+    this.#departures.watch();
+    this.#operator = new Operator(parts, desks, this.#departures);
     new GroupMarks(parts, this.#managers, this.#nemesis).watch();
     checks.meet(
       this.#managers,
@@ -110,6 +125,9 @@ export class World {
       if (call.method.name === 'Assignments' && this.#nemesis.deaf.delete(nodeId)) {
         marks.hit('an assignment was lost, and all were asked for again');
       }
+    };
+    network.onServe = (call, door) => {
+      checks.served(call, door.party);
     };
     network.onResponse = (call, _door, response) => {
       checks.answered(call, response);
@@ -126,10 +144,10 @@ export class World {
     };
   }
 
-  /** How often the group of managers has changed. */
-  get turns(): { readonly promotions: number; readonly removals: number } {
+  /** How often who is in the swarm has changed. */
+  get turns(): Turns {
     const { promotions, removals } = this.#checks.raft.configurations;
-    return { promotions, removals };
+    return { promotions, removals, departures: this.#departures.removals };
   }
 
   /** Lets everything happen that is planned. */
@@ -188,7 +206,7 @@ export class World {
   /** Where managers are. */
   #addresses(): readonly string[] {
     return this.#managers
-      .filter(({ host }) => host.role === 'swarm-manager')
+      .filter(({ host, isMember }) => isMember && host.role === 'swarm-manager')
       .map(({ address }) => address);
   }
 
@@ -219,8 +237,11 @@ export class World {
       return;
     }
     const nodes = [
-      ...this.#managers.slice(1).map((manager) => aNode(manager, roleOf(manager))),
-      ...this.#agents.map((agent) => aNode(agent, 'WORKER')),
+      ...this.#managers.slice(1).map(({ host, name }) => {
+        const role = host.role === 'swarm-manager' ? 'MANAGER' : 'WORKER';
+        return aNode(host.nodeId, name, role);
+      }),
+      ...this.#agents.map(({ host, name }) => aNode(host.nodeId, name, 'WORKER')),
     ];
     const { heartbeatMs } = this.#parts.setting;
     void store
@@ -266,14 +287,18 @@ export class World {
     const { kernel } = this;
     const { configurations, elections } = this.#checks.raft;
     const leader = this.#managers.find(({ manager }) => manager?.isLeader === true);
+    const members = <T extends ManagerHost | AgentHost>(hosts: readonly T[]): readonly T[] =>
+      hosts.filter((host) => !this.#departures.isOut(host));
     const missing =
       leader?.running === undefined
         ? 'nobody leads'
-        : leader.running.store.view(
-            (view) =>
-              whatIsAmissOfManagers(view, this.#managers, configurations.newest) ??
-              whatIsMissing(view, this.#agents),
-          );
+        : this.#departures.isBusy
+          ? 'somebody is on the way in or out'
+          : leader.running.store.view(
+              (view) =>
+                whatIsAmissOfManagers(view, members(this.#managers), configurations.newest) ??
+                whatIsMissing(view, members(this.#agents)),
+            );
     if (this.#settledAt !== undefined && elections.newestTerm !== this.#settledIn) {
       kernel.violate('leaders-stay', `there was an election ${sinceMs} ms after the last fault`);
     }
@@ -306,25 +331,6 @@ export class World {
     if (err.name === 'SwarmError' || err.name === 'AbortError') return;
     this.#checks.broke(`${host}: ${message}`, err);
   }
-}
-
-const roleOf = ({ host }: ManagerHost): 'MANAGER' | 'WORKER' =>
-  host.role === 'swarm-manager' ? 'MANAGER' : 'WORKER';
-
-function aNode({ host, name }: ManagerHost | AgentHost, role: 'MANAGER' | 'WORKER'): Node {
-  const isAgent = name.startsWith('a');
-  return codecOf('Node').create({
-    id: host.nodeId,
-    role,
-    spec: {
-      membership: 'ACCEPTED',
-      availability: isAgent ? 'ACTIVE' : 'DRAIN',
-      desiredRole: role,
-    },
-    certificate: { cn: host.nodeId, role, status: { state: 'ISSUED' } },
-    description: { hostname: name, tlsInfo: aTlsInfo },
-    status: { state: 'UNKNOWN' },
-  });
 }
 
 function textOf(now: number, host: string, { level, fields, message }: Line): string {

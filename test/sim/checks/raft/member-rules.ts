@@ -15,6 +15,8 @@ interface Deps {
   readonly committed: CommittedLog;
   readonly configurations: Configurations;
   readonly elections: Elections;
+  /** Whether one has voted for another in a term. */
+  readonly hasVoted: (id: RaftId, candidate: RaftId, term: number) => boolean;
   /** Told of an entry that nobody has applied before. */
   readonly onCommitted: (index: number) => void;
 }
@@ -220,6 +222,7 @@ export class MemberRules {
     elections.leads(this.#id, term);
     if (term === this.#ledTerm) return;
     this.#ledTerm = term;
+    this.#isElected(term, voters);
     const due = committed.lastBefore(term);
     if (due === undefined) return;
     const held = disk.termAt(due.index);
@@ -228,6 +231,17 @@ export class MemberRules {
     kernel.violate(
       'leaders-are-complete',
       `${name} is elected in term ${term} without entry ${due.index} of term ${due.term}`,
+    );
+  }
+
+  /** By a majority of those who vote: nobody else's vote counts. Raft §5.2 */
+  #isElected(term: number, voters: ReadonlySet<RaftId>): void {
+    const { kernel, name, hasVoted } = this.#deps;
+    const votes = [...voters].filter((id) => hasVoted(id, this.#id, term)).length;
+    if (2 * votes > voters.size) return;
+    kernel.violate(
+      'majorities-elect',
+      `${name} leads in term ${term} with the votes of ${votes} of ${voters.size} voters`,
     );
   }
 

@@ -18,11 +18,23 @@ export class MessageRules {
   readonly #deps: Deps;
   readonly #votes = new Map<string, RaftId>();
   readonly #terms = new Map<string, number>();
+  /** Who has acknowledged an entry. */
+  readonly #spoken = new Set<RaftId>();
   /** Who asked whom for a pre-vote, in which term. */
   readonly #asked = new Set<string>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
+  }
+
+  /** Whether a member has ever said that it holds anything. */
+  hasSpoken(id: RaftId): boolean {
+    return this.#spoken.has(id);
+  }
+
+  /** Whether a member was promised a vote, or has its own. */
+  hasVoted(id: RaftId, candidate: RaftId, term: number): boolean {
+    return id === candidate || this.#votes.get(`${id} ${term}`) === candidate;
   }
 
   /** A message leaves. */
@@ -106,6 +118,7 @@ export class MessageRules {
   #holds({ from, index }: Message): void {
     const { kernel, diskOf } = this.#deps;
     const disk = diskOf(from);
+    if (index > 0) this.#spoken.add(from);
     if (disk === undefined || disk.durableIndex >= index) return;
     kernel.violate(
       'nothing-is-told-before-it-is-durable',

@@ -82,7 +82,20 @@ export class RaftRules {
     };
     const kernel = this.#kernel;
     const marks = this.#marks;
-    const deps = { kernel, marks, name, disk, committed, configurations, elections, onCommitted };
+    // One that has never acknowledged anything may begin anew; how it has voted is not forgotten.
+    const isAnew = disk.durableState.currentTerm === 0 && !this.#messages.hasSpoken(raftId);
+    if (isAnew) this.#records.delete(raftId);
+    const deps = {
+      kernel,
+      marks,
+      name,
+      disk,
+      committed,
+      configurations,
+      elections,
+      hasVoted: this.#messages.hasVoted.bind(this.#messages),
+      onCommitted,
+    };
     this.#running.set(seat, new MemberRules(deps, raft, this.#recordOf(raftId)));
     this.#holdReads(raft, seat.name);
   }

@@ -1,115 +1,13 @@
-import { Stream } from '../kernel/streams.ts';
-import type { Damage } from '../ports/disk.ts';
-
-/** A host of the world by its kind and number: `m0` is the first manager's, `a7` the eighth agent's;
- * `leader` is that of whoever leads at the time. */
-export type HostName = `${'m' | 'a'}${number}` | 'leader';
-
-/** Something that goes wrong, as data. Times and spans are in virtual milliseconds. */
-export type Fault = { readonly time: number } & (
-  | {
-      readonly kind: 'crash';
-      readonly host: HostName;
-      readonly ms: number;
-      readonly isPower: boolean;
-    }
-  /** As a crash, but in the middle of the next write to its disk. */
-  | {
-      readonly kind: 'crash-writing';
-      readonly host: HostName;
-      readonly ms: number;
-      readonly isPower: boolean;
-    }
-  | { readonly kind: 'restart'; readonly host: HostName; readonly ms: number }
-  | { readonly kind: 'pause'; readonly host: HostName; readonly ms: number }
-  | {
-      readonly kind: 'cut';
-      readonly host: HostName;
-      readonly way: 'in' | 'out' | 'both';
-      readonly ms: number;
-    }
-  | { readonly kind: 'clog'; readonly host: HostName; readonly ms: number }
-  | { readonly kind: 'loss'; readonly host: HostName; readonly rate: number; readonly ms: number }
-  | { readonly kind: 'slow-disk'; readonly host: HostName; readonly ms: number }
-  | { readonly kind: 'failing-disk'; readonly host: HostName }
-  | {
-      readonly kind: 'damage';
-      readonly host: HostName;
-      readonly damage: Damage;
-      readonly ms: number;
-    }
-  | { readonly kind: 'forget-tasks'; readonly host: HostName; readonly ms: number }
-  | { readonly kind: 'clock-step'; readonly host: HostName; readonly by: number }
-  | { readonly kind: 'clock-drift'; readonly host: HostName; readonly rate: number }
-  | { readonly kind: 'kill-containers'; readonly host: HostName; readonly exitCode: number }
-  | {
-      readonly kind: 'engine';
-      readonly host: HostName;
-      readonly state: 'away' | 'hanging';
-      /** Not before it is about to start a container. */
-      readonly isAtStart: boolean;
-      readonly ms: number;
-    }
-  | { readonly kind: 'lose-assignment'; readonly host: HostName }
-  /** Its disk is gone for good: it has an empty one. */
-  | { readonly kind: 'lose-disk'; readonly host: HostName; readonly ms: number }
-  /** Nothing passes between a host with its companions and all other managers. */
-  | {
-      readonly kind: 'split';
-      readonly host: HostName;
-      readonly with: readonly HostName[];
-      readonly way: 'in' | 'out' | 'both';
-      readonly ms: number;
-    }
-);
-
-/** Something a person does. Services and nodes are meant by their number, modulo how many there are. */
-export type Deed = { readonly time: number } & (
-  | {
-      readonly kind: 'create';
-      readonly number: number;
-      readonly replicas: number;
-      readonly isGlobal: boolean;
-      readonly withSecret: boolean;
-    }
-  | { readonly kind: 'scale'; readonly number: number; readonly replicas: number }
-  | {
-      readonly kind: 'update';
-      readonly number: number;
-      readonly image: number;
-      readonly isStartFirst: boolean;
-      readonly parallelism: number;
-    }
-  | { readonly kind: 'roll-back'; readonly number: number }
-  | { readonly kind: 'remove'; readonly number: number }
-  | { readonly kind: 'drain' | 'pause' | 'activate'; readonly number: number }
-  | { readonly kind: 'remove-task'; readonly number: number }
-  | { readonly kind: 'rotate-tokens' }
-  /** Hosts of managers alone are meant here. */
-  | { readonly kind: 'promote' | 'demote'; readonly number: number }
-);
-
-/** All that happens to a world from outside. It can be written down, and done again. */
-export interface Plan {
-  readonly faults: readonly Fault[];
-  readonly deeds: readonly Deed[];
-  /** From now on nothing goes wrong any more. */
-  readonly healAt: number;
-  readonly endAt: number;
-}
-
-export interface Size {
-  readonly managers: number;
-  readonly agents: number;
-  readonly minutes: number;
-}
-
-/** So many hosts beside the managers may become managers too, where there are several. */
-const spares = 2;
-
-/** How many hosts may run a manager. */
-export const managerHosts = ({ managers }: Pick<Size, 'managers'>): number =>
-  managers > 1 ? managers + spares : 1;
+import { pickByWeight, Stream } from '../../kernel/streams.ts';
+import { drawDepartures } from './draw-departures.ts';
+import {
+  type Deed,
+  type Fault,
+  type HostName,
+  managerHosts,
+  type Plan,
+  type Size,
+} from './plan.ts';
 
 /** Draws what happens to a world. Each kind of thing has its own stream. */
 export function drawPlan(seed: string, size: Size): Plan {
@@ -131,17 +29,23 @@ export function drawPlan(seed: string, size: Size): Plan {
     faults.push(...drawFault(chance, time, size));
   }
   if (managers > 1) faults.push(...drawCrashes(new Stream(seed, 'crashes'), deeds, size));
-  const mayHappen = (fault: Fault): boolean => fault.kind !== 'lose-disk' || !isTurn(fault, deeds);
+  const going =
+    managers > 1
+      ? drawDepartures(new Stream(seed, 'departures'), healAt, size)
+      : { deeds: [], faults: [] };
+  const all = [...deeds, ...going.deeds];
   return {
-    faults: faults.filter(mayHappen).toSorted(byTime),
-    deeds,
+    faults: [...faults, ...going.faults]
+      .filter((fault) => fault.kind !== 'lose-disk' || !isTurn(fault, all))
+      .toSorted(byTime),
+    deeds: all.filter((deed) => deed.kind !== 'leave' || !isTurn(deed, all)).toSorted(byTime),
     healAt,
     endAt,
   };
 }
 
 /** A manager that is gone for good is believed to be there for a while: nobody is to count on it. */
-const isTurn = ({ time }: Fault, deeds: readonly Deed[]): boolean =>
+const isTurn = ({ time }: { readonly time: number }, deeds: readonly Deed[]): boolean =>
   deeds.some(
     (deed) => deed.kind === 'demote' && deed.time > time - 1_500 && deed.time < time + 3_000,
   );
@@ -323,15 +227,6 @@ function drawFault(
     ...example,
     host: `a${(first + at) % agents}` as const,
   }));
-}
-
-function pickByWeight<T>(chance: Stream, choices: readonly (readonly [number, T])[]): T {
-  let at = chance.unit() * choices.reduce((sum, [weight]) => sum + weight, 0);
-  for (const [weight, choice] of choices) {
-    at -= weight;
-    if (at < 0) return choice;
-  }
-  throw new Error('nothing to pick from');
 }
 
 /** Managers that are down while one of them is demoted. */
