@@ -17,7 +17,7 @@ async function simulate(...flags: readonly string[]): Promise<{ code: unknown; s
 }
 
 test('swarms of a hundred nodes keep every promise, whatever happens to them', async () => {
-  const { code, said } = await simulate('--seeds', '150');
+  const { code, said } = await simulate('--seeds', '300');
   expect({ code, said }).toMatchObject({ code: 0 });
 });
 
