@@ -82,7 +82,7 @@ async function runSeeds() {
   if (size.managers > 1) {
     console.log(
       `${sum('promotions')} managers were added, and ${sum('removals')} removed; ` +
-        `${sum('departures')} nodes were removed`,
+        `${sum('departures')} nodes were removed, ${sum('rebuilds')} swarms rebuilt`,
     );
   }
   for (const seed of differing) console.log(`seed ${seed} had two histories`);

@@ -5,23 +5,29 @@ import type {
   UpdateTaskStatusRequest,
 } from '../../../src/api/gen/types.ts';
 import type { StoreEvent } from '../../../src/manager/store/events.ts';
+import type { Rebuilt } from '../../../src/manager/membership/rebuild.ts';
 import { decodeRequest } from '../../../src/manager/store/log-entry.ts';
+import { Store } from '../../../src/manager/store/store.ts';
+import { raftIdFrom, Replay } from '../../../src/raft/index.ts';
 import type { Subscription } from '../../../src/runtime/index.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import { type Kernel, Life } from '../kernel/kernel.ts';
 import type { Mark, Marks } from '../kernel/marks.ts';
 import type { Call } from '../ports/call.ts';
 import type { Party } from '../ports/host.ts';
 import type { EngineWatch, SimEngine } from '../ports/engine.ts';
 import type { ManagerHost, Running } from '../world/manager-host.ts';
-import { byEntry, type Entry, Ledger } from './ledger.ts';
-import { NodeRules } from './node-rules.ts';
+import { Age } from './age.ts';
+import { byEntry, type Entry, type Ledger } from './ledger.ts';
+import type { NodeRules } from './node-rules.ts';
 import { QuorumRules } from './raft/quorum-rules.ts';
-import { RaftRules } from './raft/raft-rules.ts';
-import { TaskRules } from './task-rules.ts';
+import type { RaftRules } from './raft/raft-rules.ts';
+import { RebuildRules } from './rebuild-rules.ts';
+import type { TaskRules } from './task-rules.ts';
 
 interface Watched {
   readonly host: ManagerHost;
   readonly running: Running;
+  readonly age: Age;
   readonly changes: Subscription<StoreEvent>;
   /** The last entry that its store has told of, or has begun with. */
   lastIndex: number;
@@ -31,15 +37,18 @@ interface Watched {
 
 /** Holds a world to what the product promises: at every step, of everything that can be seen. */
 export class Checks implements EngineWatch {
-  readonly ledger: Ledger;
-  readonly tasks: TaskRules;
-  readonly raft: RaftRules;
-  readonly nodes: NodeRules;
   /** Services of which two tasks may run in one slot for a while. */
   readonly overlaps = new Set<string>();
   /** Whether some service is being updated. */
   isUpdating = false;
   quorum: QuorumRules;
+  /** Called with each rebuild, once it has its rules. */
+  onRebuilt: () => void = () => undefined;
+  rebuilds = 0;
+  /** One, and another for each rebuild. */
+  readonly #ages: Age[];
+  #seats: readonly ManagerHost[] = [];
+  #snapshotEntries = 0;
   readonly #kernel: Kernel;
   readonly #marks: Marks;
   readonly #watched = new Map<ManagerHost, Watched>();
@@ -49,11 +58,48 @@ export class Checks implements EngineWatch {
   constructor(kernel: Kernel, marks: Marks) {
     this.#kernel = kernel;
     this.#marks = marks;
-    this.ledger = new Ledger(kernel);
-    this.tasks = new TaskRules(kernel, this.overlaps);
-    this.raft = new RaftRules(kernel, marks);
-    this.nodes = new NodeRules(kernel, marks);
+    this.#ages = [new Age(kernel, marks, this.overlaps)];
     this.quorum = new QuorumRules(kernel, [], () => this.raft.configurations.newest);
+  }
+
+  /** What holds since the last rebuild. */
+  get #age(): Age {
+    return this.#ages.at(-1) as Age; // There is one from the beginning.
+  }
+
+  get ledger(): Ledger {
+    return this.#age.ledger;
+  }
+
+  get raft(): RaftRules {
+    return this.#age.raft;
+  }
+
+  get tasks(): TaskRules {
+    return this.#age.tasks;
+  }
+
+  get nodes(): NodeRules {
+    return this.#age.nodes;
+  }
+
+  /** The number of the age that a manager is in; that of a stranger is the newest. */
+  ageOf(host: ManagerHost): number {
+    return (this.#watched.get(host)?.age ?? this.#age).number;
+  }
+
+  /** How often the group has changed. */
+  get turns(): { readonly promotions: number; readonly removals: number } {
+    const all = this.#ages.map(({ raft }) => raft.configurations);
+    return {
+      promotions: all.reduce((sum, { promotions }) => sum + promotions, 0),
+      removals: all.reduce((sum, { removals }) => sum + removals, 0),
+    };
+  }
+
+  /** Whether a manager was left behind by the newest rebuild, and goes on. */
+  isBehind(host: ManagerHost): boolean {
+    return this.ageOf(host) !== this.#age.number;
   }
 
   /** Who there is to be watched. */
@@ -62,6 +108,9 @@ export class Checks implements EngineWatch {
     engines: readonly SimEngine[],
     { snapshotEntries }: { readonly snapshotEntries: number },
   ): void {
+    this.#seats = managers;
+    this.#snapshotEntries = snapshotEntries;
+    if (managers.length > 1) this.ledger.remember();
     this.raft.meet(managers, snapshotEntries);
     this.quorum = new QuorumRules(this.#kernel, managers, () => this.raft.configurations.newest);
     for (const engine of engines) this.joined(engine);
@@ -72,11 +121,39 @@ export class Checks implements EngineWatch {
     this.#engines.set(engine.nodeId, engine);
   }
 
+  /** A manager that does not run is about to go on alone with another log in place of the one it has. */
+  rebuilt({ host, disk }: ManagerHost, next: Rebuilt): void {
+    this.step();
+    const store = new Store({ clock: host.clock.of(new Life()) });
+    const { members } = new Replay(next.log, store);
+    if (members.length !== 1) {
+      this.#kernel.violate('rebuilds-leave-all-behind', `${members.length} members go on alone`);
+    }
+    const before = this.#age;
+    const age = new Age(this.#kernel, this.#marks, this.overlaps, before);
+    store.view((view) => {
+      const rules = new RebuildRules(this.#kernel, this.#marks);
+      const kept = rules.check(before, disk, view, host.nodeId);
+      age.begin({ ...next.identity, log: next.log, view }, before.raft.configurations.at(kept));
+    });
+    before.nodes.onRemoved = () => undefined;
+    age.raft.meet(this.#seats, this.#snapshotEntries);
+    this.#ages.push(age);
+    this.rebuilds += 1;
+    this.onRebuilt();
+  }
+
   /** A manager has opened its log: from now on its store is followed. */
   opened(host: ManagerHost, running: Running): void {
     const changes = running.store.subscribe();
-    this.raft.opened(host, running.raft);
-    const watched = { host, running, changes, isCompared: false, lastIndex: 0 };
+    const { raftId } = running.raft.status();
+    const age = this.#ages.findLast(({ raft }) => raft.configurations.knows(raftId)) ?? this.#age;
+    age.raft.opened(host, running.raft);
+    const returning = [...age.without].find((id) => !running.raft.isRemoved(id));
+    if (returning !== undefined && running.raft.members().length > 0) {
+      this.#kernel.violate('rebuilds-leave-all-behind', `${host.name} would take in ${returning}`);
+    }
+    const watched = { host, running, age, changes, isCompared: false, lastIndex: 0 };
     this.#watched.set(host, watched);
     this.#adopt(watched);
     if (running.raft.status().lastApplied > 0 && host.disk.hasSnapshot) {
@@ -85,7 +162,7 @@ export class Checks implements EngineWatch {
   }
 
   closed(host: ManagerHost): void {
-    this.raft.closed(host);
+    for (const { raft } of this.#ages) raft.closed(host);
     this.#watched.delete(host);
   }
 
@@ -97,7 +174,7 @@ export class Checks implements EngineWatch {
 
   /** After each step: what has become visible. */
   step(): void {
-    this.raft.look();
+    for (const { raft } of this.#ages) raft.look();
     for (const watched of this.#watched.values()) this.#follow(watched);
   }
 
@@ -109,7 +186,10 @@ export class Checks implements EngineWatch {
   /** An agent's request leaves. */
   requested({ method, transport }: Call, request: unknown): void {
     if (method.name === 'ProcessRaftMessage') {
-      this.raft.sent(request as ProcessRaftMessageRequest); // By the method.
+      const sent = request as ProcessRaftMessageRequest; // By the method.
+      const from = raftIdFrom(sent.message?.from ?? '0');
+      const age = this.#ages.findLast(({ raft }) => raft.configurations.knows(from)) ?? this.#age;
+      age.raft.sent(sent);
     }
     if (method.name !== 'UpdateTaskStatus') return;
     const { nodeId } = transport.identity;
@@ -117,7 +197,7 @@ export class Checks implements EngineWatch {
     const { updates } = request as UpdateTaskStatusRequest; // By the method.
     for (const { taskId, status } of updates) {
       const state = status?.state ?? 'NEW';
-      this.tasks.reported(taskId, state);
+      this.#age.tasks.reported(taskId, state);
       if (engine?.isRunning(taskId) === true && isTerminal(state)) {
         this.#kernel.violate(
           'agents-tell-the-truth',
@@ -135,14 +215,14 @@ export class Checks implements EngineWatch {
 
   /** A call comes to a manager. */
   served(call: Call, { host }: Party): void {
-    for (const [manager, { running }] of this.#watched) {
-      if (manager.host === host) this.nodes.served(call, running.raft.status().lastApplied);
+    for (const [manager, { running, age }] of this.#watched) {
+      if (manager.host === host) age.nodes.served(call, running.raft.status().lastApplied);
     }
   }
 
   /** A manager's answer leaves. */
   answered(call: Call, response: unknown): void {
-    this.nodes.answered(call);
+    for (const { nodes } of this.#ages) nodes.answered(call);
     const { method, transport, metadata } = call;
     if (method.name !== 'Assignments') return;
     // What a manager passes on is for the one it names.
@@ -157,6 +237,20 @@ export class Checks implements EngineWatch {
     }
   }
 
+  stopping(engine: SimEngine, task: Task): void {
+    if (this.rebuilds === 0) return;
+    const isWanted = this.#ages.every(({ ledger }) => {
+      const known = ledger.task(task.id);
+      const isOver = isTerminal(known?.status?.state ?? 'NEW');
+      return known?.desiredState === 'RUNNING' && known.nodeId === engine.nodeId && !isOver;
+    });
+    if (!isWanted) return;
+    this.#kernel.violate(
+      'rebuilds-touch-no-container',
+      `${engine.nodeId} stops task ${task.id}, which is wanted, and always was`,
+    );
+  }
+
   mark(mark: Mark): void {
     this.#marks.hit(mark);
   }
@@ -164,14 +258,15 @@ export class Checks implements EngineWatch {
   starting(engine: SimEngine, task: Task): void {
     this.step();
     const { nodeId } = engine;
-    const given = this.tasks.nodeOf(task.id);
-    if (given !== nodeId) {
+    // An agent may still carry out what it was told before a rebuild.
+    const given = this.#ages.map(({ tasks }) => tasks.nodeOf(task.id));
+    if (!given.includes(nodeId)) {
       this.#kernel.violate(
         'agents-run-their-own',
-        `${nodeId} starts task ${task.id}, which was given to ${given ?? 'nobody'}`,
+        `${nodeId} starts task ${task.id}, which was given to ${given.at(-1) ?? 'nobody'}`,
       );
     }
-    const known = this.ledger.task(task.id);
+    const known = this.#ages.findLast(({ ledger }) => ledger.task(task.id))?.ledger.task(task.id);
     if (known !== undefined && !isEqual(known.spec, task.spec)) {
       this.#kernel.violate('agents-run-their-own', `${nodeId} starts another task ${task.id}`);
     }
@@ -199,7 +294,8 @@ export class Checks implements EngineWatch {
 
   #told(index: number, who: string): void {
     this.step();
-    if (index <= this.ledger.index) return;
+    // Whom an old manager passes on to, is not seen here.
+    if (this.#ages.some(({ ledger }) => index <= ledger.index)) return;
     this.#kernel.violate(
       'nothing-is-told-before-it-is-durable',
       `${who} was told of entry ${index}, and nothing after ${this.ledger.index} is committed`,
@@ -207,7 +303,8 @@ export class Checks implements EngineWatch {
   }
 
   #follow(watched: Watched): void {
-    const { host, running, changes } = watched;
+    const { host, running, changes, age } = watched;
+    const { ledger } = age;
     const events = changes.drain();
     if (events === 'resync') {
       watched.isCompared = false;
@@ -220,10 +317,10 @@ export class Checks implements EngineWatch {
     }
     if (watched.isCompared) return;
     const { lastApplied } = running.raft.status();
-    if (lastApplied < this.ledger.index) return;
+    if (lastApplied < ledger.index) return;
     watched.isCompared = true;
     running.store.view((view) => {
-      this.ledger.compare(view, host.name);
+      ledger.compare(view, host.name);
     });
   }
 
@@ -232,20 +329,21 @@ export class Checks implements EngineWatch {
    * applied before: its writer died between the disk and the store.
    */
   #adopt(watched: Watched): void {
-    const { host, running } = watched;
+    const { host, running, age } = watched;
+    const { ledger } = age;
     const { lastApplied } = running.raft.status();
     watched.lastIndex = lastApplied;
-    for (let { index } = this.ledger; index < lastApplied;) {
+    for (let { index } = ledger; index < lastApplied;) {
       index += 1;
       const data = host.disk.dataAt(index);
-      const events = data === undefined ? [] : this.ledger.eventsOf(decodeRequest(data));
+      const events = data === undefined ? [] : ledger.eventsOf(decodeRequest(data));
       this.#take(watched, { index, events });
     }
   }
 
   /** Who watches a store is told of every entry that changes it. */
   #checkNext(watched: Watched, index: number): void {
-    const missed = this.ledger.entryBetween(watched.lastIndex, index);
+    const missed = watched.age.ledger.entryBetween(watched.lastIndex, index);
     watched.lastIndex = index;
     if (missed === undefined) return;
     const { name } = watched.host;
@@ -253,11 +351,13 @@ export class Checks implements EngineWatch {
   }
 
   #take(watched: Watched, entry: Entry): void {
-    if (!this.ledger.take(entry.index, entry.events, watched.host.name)) return;
+    const { age, host } = watched;
+    if (!age.ledger.take(entry.index, entry.events, host.name)) return;
     this.#kernel.note(entry.index);
-    this.tasks.take(entry.events);
-    this.nodes.take(entry.index, entry.events);
-    this.#look(entry.events);
+    age.tasks.take(entry.events);
+    age.nodes.take(entry.index, entry.events);
+    if (age === this.#age) this.#look(entry.events);
+    else this.#marks.hit('managers went on beside a rebuilt swarm, and nobody there saw it');
   }
 
   /** What is worth a mark. */

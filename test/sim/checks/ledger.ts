@@ -16,6 +16,10 @@ import type { Kernel } from '../kernel/kernel.ts';
 const summaryOf = ({ action, kind, object }: ObjectEvent): string =>
   `${action} ${kind} ${object.id} ${action === 'removed' ? '' : versionOf(object)}`;
 
+type State = Map<ObjectKind, Map<string, StoreObject>>;
+
+const emptyState = (): State => new Map(objectKinds.map((kind) => [kind, new Map()]));
+
 /** What one entry of the log did. */
 export interface Entry {
   readonly index: number;
@@ -28,11 +32,11 @@ export interface Entry {
  */
 export class Ledger {
   readonly #kernel: Kernel;
-  readonly #objects = new Map<ObjectKind, Map<string, StoreObject>>(
-    objectKinds.map((kind) => [kind, new Map()]),
-  );
+  readonly #objects: State = emptyState();
   /** By index: what the entry did. */
   readonly #entries: (string | undefined)[] = [];
+  /** What was there before the first entry, and all since, where somebody may ask for it. */
+  #past: { readonly first: State; readonly entries: Entry[] } | undefined;
   /** The last entry that anybody has applied. */
   index = 0;
 
@@ -66,6 +70,7 @@ export class Ledger {
       return false;
     }
     this.#entries[index] = summary;
+    this.#past?.entries.push({ index, events });
     this.index = index;
     for (const event of events) this.#apply(index, event);
     return true;
@@ -79,8 +84,47 @@ export class Ledger {
     return undefined;
   }
 
+  nodes(): Iterable<Node> {
+    return this.#of('node').values() as Iterable<Node>; // By its kind.
+  }
+
   node(id: string): Node | undefined {
     return this.#of('node').get(id) as Node | undefined; // By its kind.
+  }
+
+  /** It begins with what a store holds at an index. */
+  begin(view: ReadView, index: number): void {
+    for (const kind of objectKinds) {
+      for (const object of view.find(kind)) this.#of(kind).set(object.id, object);
+    }
+    this.index = index;
+    this.remember();
+  }
+
+  /** From now on it can be asked for the past. */
+  remember(): void {
+    const first = emptyState();
+    for (const [kind, objects] of this.#objects) {
+      for (const [id, object] of objects) first.get(kind)?.set(id, object);
+    }
+    this.#past = { first, entries: [] };
+  }
+
+  /** Everything as it was once an entry was applied. A copy. */
+  stateAt(index: number): State {
+    const state = emptyState();
+    if (this.#past === undefined) return state;
+    for (const [kind, objects] of this.#past.first) {
+      for (const [id, object] of objects) state.get(kind)?.set(id, object);
+    }
+    for (const entry of this.#past.entries) {
+      if (entry.index > index) break;
+      for (const { action, kind, object } of entry.events) {
+        if (action === 'removed') state.get(kind)?.delete(object.id);
+        else state.get(kind)?.set(object.id, object);
+      }
+    }
+    return state;
   }
 
   /** What a store would publish of changes, were they the next. */

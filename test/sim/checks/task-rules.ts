@@ -11,19 +11,32 @@ const managersOwn: ReadonlySet<State> = new Set(['REJECTED', 'ORPHANED', 'REMOVE
 export class TaskRules {
   readonly #kernel: Kernel;
   /** The states that the agent of its node has told of a task. */
-  readonly #reported = new Map<string, Set<State>>();
+  readonly #reported: Map<string, Set<State>>;
   /** The node that a task was given to: it never moves. */
   readonly #nodes = new Map<string, string>();
   /** The tasks of a slot that are wanted and have not ended. */
   readonly #wanted = new Map<string, Set<string>>();
   readonly #overlaps: ReadonlySet<string>;
   /** What somebody has asked to be removed, whatever becomes of it. */
-  readonly #givenUp = new Set<string>();
+  readonly #givenUp: Set<string>;
 
-  /** @param overlaps services of which two tasks may run in one slot: they start first, then stop */
-  constructor(kernel: Kernel, overlaps: ReadonlySet<string>) {
+  /**
+   * @param overlaps services of which two tasks may run in one slot: they start first, then stop
+   * @param before those that hold what agents and people have told so far
+   */
+  constructor(kernel: Kernel, overlaps: ReadonlySet<string>, before?: TaskRules) {
     this.#kernel = kernel;
     this.#overlaps = overlaps;
+    this.#reported = before === undefined ? new Map<string, Set<State>>() : before.#reported;
+    this.#givenUp = before === undefined ? new Set<string>() : before.#givenUp;
+  }
+
+  /** It begins with these. */
+  begin(tasks: readonly Task[]): void {
+    for (const task of tasks) {
+      if (task.nodeId !== '') this.#nodes.set(task.id, task.nodeId);
+      this.#place(task, false);
+    }
   }
 
   nodeOf(taskId: string): string | undefined {

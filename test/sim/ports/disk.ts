@@ -119,6 +119,15 @@ export class Disk implements LogStores {
     this.repair();
   }
 
+  /** Its log is set aside, and another is in its place: whole, and at once. */
+  replace(identity: LogIdentity, { hardState, snapshot, entries }: StoredLog): void {
+    this.erase();
+    const log = new MemoryLog();
+    if (snapshot !== undefined) log.restore(snapshot);
+    log.append(entries);
+    this.#image = { identity, log, hardState, batch: 1, sentinel: 1, damage: undefined };
+  }
+
   /** Whose log it is. */
   get raftId(): RaftId | undefined {
     return this.#image?.identity.raftId;

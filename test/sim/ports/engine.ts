@@ -32,6 +32,8 @@ interface Container {
 export interface EngineWatch {
   /** A container is about to run. */
   starting(engine: SimEngine, task: Task): void;
+  /** A container that runs is stopped, as its agent wants. */
+  stopping(engine: SimEngine, task: Task): void;
   /** Something worth a mark happened. */
   mark(mark: Mark): void;
 }
@@ -40,6 +42,8 @@ export interface EngineWatch {
 export class SimEngine {
   /** Whose Engine it is: another node's, once its host has joined anew. */
   nodeId: string;
+  /** Its node leaves the swarm: nothing is to run on it any more. */
+  isLeaving = false;
   readonly containers = new Map<string, Container>();
   /** Called when the next container is about to be started. */
   onceStarting: (() => void) | undefined;
@@ -235,6 +239,8 @@ export class SimEngine {
       if (container?.state === 'created') container.state = 'exited';
       return;
     }
+    const container = this.containers.get(id);
+    if (container !== undefined && !this.isLeaving) this.#watch.stopping(this, container.task);
     await this.#take(this.pace.stopMs, life, signal);
     this.end(id, 137);
   }

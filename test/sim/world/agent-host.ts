@@ -93,6 +93,7 @@ export class AgentHost {
   leave(): void {
     if (!this.isMember || this.#isLeaving) return;
     this.#isLeaving = true;
+    this.engine.isLeaving = true;
     if (this.isDown) this.#gone();
     else this.stop();
   }
@@ -208,6 +209,7 @@ export class AgentHost {
     this.engine.clear();
     this.disk.forgetAll();
     this.#isLeaving = false;
+    this.engine.isLeaving = false;
     this.isMember = false;
   }
 }

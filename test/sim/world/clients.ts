@@ -24,6 +24,8 @@ interface Undertaking {
   readonly key: string;
   readonly call: Call;
   readonly known: Known | undefined;
+  /** Whether it is asked of a manager that was left behind by a rebuild. */
+  readonly isBehind: boolean;
 }
 
 /**
@@ -74,10 +76,19 @@ export class Clients {
     const { chance, known } = client;
     const up = this.#managers.filter(({ manager }) => manager !== undefined);
     if (up.length === 0) return;
-    const { manager, life } = chance.pick(up);
-    const key = chance.pick(names);
+    const host = chance.pick(up);
+    const { manager, life } = host;
+    const age = this.#parts.checks.ageOf(host);
+    // After a rebuild they begin anew: what was lost with others is not held against it.
+    const key = `${chance.pick(names)}${age === 0 ? '' : `.${age}`}`;
     if (manager === undefined) return;
-    const undertaking = { manager, key, call: this.#drawCall(client, key), known: known.get(key) };
+    const undertaking = {
+      manager,
+      key,
+      call: this.#drawCall(client, key),
+      known: known.get(key),
+      isBehind: this.#parts.checks.isBehind(host),
+    };
     this.#parts.kernel.within(life, () => {
       void this.#carryOut(client, undertaking).then(over);
     });
@@ -100,8 +111,11 @@ export class Clients {
     const { key, call } = undertaking;
     const at = this.#history.length;
     const calledAt = kernel.now;
+    const { rebuilds } = checks;
     const note = (answer: Answer | undefined): void => {
-      this.#history[at] = { key, call, answer, calledAt, answeredAt: kernel.now };
+      // Across a rebuild nobody knows which of the two it was that answered.
+      const known = checks.rebuilds === rebuilds && !undertaking.isBehind ? answer : undefined;
+      this.#history[at] = { key, call, answer: known, calledAt, answeredAt: kernel.now };
     };
     note(undefined);
     // A change is made with what was read, once.

@@ -32,7 +32,7 @@ export interface Desk {
 type Told = Promise<number | undefined>;
 
 type Doing = {
-  readonly [K in Exclude<Deed['kind'], 'leave'>]: (
+  readonly [K in Exclude<Deed['kind'], 'leave' | 'rebuild'>]: (
     desk: Desk,
     deed: Extract<Deed, { kind: K }>,
   ) => Told;

@@ -20,7 +20,9 @@ export class Desks {
 
   /** The managers that answer. */
   get up(): readonly ManagerHost[] {
-    return this.#managers.filter(({ manager }) => manager !== undefined);
+    const { checks } = this.#parts;
+    // Nobody asks those that a rebuild has left behind.
+    return this.#managers.filter((host) => host.manager !== undefined && !checks.isBehind(host));
   }
 
   get leader(): ManagerHost | undefined {

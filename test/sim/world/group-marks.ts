@@ -30,6 +30,7 @@ export class GroupMarks {
     const [added] = [...voters].filter((id) => !before.voters.has(id));
     if (added === undefined || before.since === 0) return;
     marks.hit('a learner was promoted');
+    if (checks.rebuilds > 0) marks.hit('a rebuilt swarm has another manager again');
     if (checks.raft.hasTakenSnapshot(added)) marks.hit('a learner was promoted after a snapshot');
     if (this.#nemesis.cutsOn > 0) marks.hit('a manager was added while there was a cut');
     const others = this.#managers.filter(({ host }) => [...nodes.values()].includes(host.nodeId));

@@ -3,7 +3,8 @@ import { followedRole } from '../../../src/cli/daemon/followed-role.ts';
 import { OwnManager } from '../../../src/cli/daemon/own-manager.ts';
 import { Manager } from '../../../src/manager/index.ts';
 import type { Store } from '../../../src/manager/store/store.ts';
-import type { RaftDriver } from '../../../src/raft/index.ts';
+import { rebuild } from '../../../src/manager/membership/rebuild.ts';
+import type { RaftDriver, RaftMember } from '../../../src/raft/index.ts';
 import { isSwarmError, type Log } from '../../../src/runtime/index.ts';
 import { Life } from '../kernel/kernel.ts';
 import { Stream } from '../kernel/streams.ts';
@@ -49,6 +50,10 @@ export class ManagerHost {
   downSince = 0;
   /** Whether it is in the swarm, as far as it knows itself. */
   isMember = true;
+  /** It was put away: it does not run until somebody brings it back. */
+  isAway = false;
+  /** It is behind a cut: it hears nothing of its node. */
+  isApart = false;
   /** A write failed on purpose: its end is no surprise. */
   isDoomed = false;
   /** How many people wait for its answer. */
@@ -59,6 +64,8 @@ export class ManagerHost {
   #isFounder: boolean;
   #isLeaving = false;
   #stays = 1;
+  /** Whom it goes on without. */
+  #leftBehind: readonly RaftMember[] = [];
   #stop: AbortController | undefined;
   #certificate: Certificate | undefined;
 
@@ -84,7 +91,8 @@ export class ManagerHost {
 
   /** Starts a process, if none runs and there is power. */
   start(): void {
-    if (!this.isDown || this.isRefused || !this.host.isUp || !this.isMember) return;
+    const mayRun = this.host.isUp && this.isMember && !this.isAway && !this.isRefused;
+    if (!this.isDown || !mayRun) return;
     this.isDown = false;
     this.isDoomed = false;
     this.waiting = 0;
@@ -142,11 +150,32 @@ export class ManagerHost {
     this.start();
   }
 
+  /**
+   * `--force-new-cluster`: it goes on without all others, with what its log holds. It does not run
+   * meanwhile, and nobody else touches its disk.
+   *
+   * @returns whether it did
+   */
+  async rebuild(): Promise<boolean> {
+    const { checks, marks } = this.#parts;
+    const life = new Life();
+    this.disk.mount(life);
+    const old = await this.disk.open();
+    const deps = { clock: this.host.clock.of(life), random: this.#random };
+    const next = await rebuild(deps, { identity: old.identity, log: await old.load() });
+    if (next === undefined) return false;
+    this.#leftBehind = [...this.#leftBehind, ...next.leftBehind];
+    checks.rebuilt(this, next);
+    this.disk.replace(next.identity, next.log);
+    marks.hit('a swarm was rebuilt from one manager');
+    return true;
+  }
+
   /** The managers have told it of its node: its certificate follows the role. */
   hear(node: Node): void {
     const role = followedRole(node, this.host.role, undefined);
     const certificate = this.#certificate;
-    if (role === undefined || certificate === undefined || this.isDown) return;
+    if (role === undefined || certificate === undefined || this.isDown || this.isApart) return;
     this.#parts.kernel.within(this.life, () => {
       certificate.renew(role);
     });
@@ -159,7 +188,7 @@ export class ManagerHost {
   }
 
   async #live(life: Life, signal: AbortSignal): Promise<void> {
-    const { marks, hear, isLoud } = this.#parts;
+    const { marks, hear, isLoud, checks } = this.#parts;
     const { disk } = this;
     const certificate = new Certificate(this.host, this.#as.clusterId);
     this.#certificate = certificate;
@@ -168,6 +197,11 @@ export class ManagerHost {
         return disk.raftId !== undefined;
       },
       drop: () => {
+        this.#leftBehind = [];
+        const { raftId } = disk;
+        if (raftId !== undefined && !checks.raft.configurations.knows(raftId)) {
+          marks.hit('a manager that was left behind came back, and was refused');
+        }
         disk.erase();
       },
     };
@@ -215,6 +249,8 @@ export class ManagerHost {
       logs: this.disk,
       network: network.of(party, this.address),
       advertise: this.address,
+      leftBehind: this.#leftBehind,
+      hints: others(),
       pace: { snapshotEntries: setting.snapshotEntries, keptEntries: 20 },
       witness: (running) => {
         this.running = running;

@@ -3,21 +3,30 @@ import { Stream } from '../kernel/streams.ts';
 import { type Desk, doing } from './deeds.ts';
 import type { Desks } from './desks.ts';
 import type { Departures } from './group/departures.ts';
+import type { Rebuilding } from './group/rebuilding.ts';
 import type { ManagerHost } from './manager-host.ts';
 import type { Parts } from './parts.ts';
 import type { Deed } from './plan/plan.ts';
+
+/** What people do at the hosts themselves. */
+interface Also {
+  readonly departures: Departures;
+  readonly rebuilding: Rebuilding;
+}
 
 /** A person who uses the control API. What they were told is true from then on. */
 export class Operator {
   readonly #parts: Parts;
   readonly #desks: Desks;
   readonly #departures: Departures;
+  readonly #rebuilding: Rebuilding;
   readonly #chance: Stream;
 
-  constructor(parts: Parts, desks: Desks, departures: Departures) {
+  constructor(parts: Parts, desks: Desks, also: Also) {
     this.#parts = parts;
     this.#desks = desks;
-    this.#departures = departures;
+    this.#departures = also.departures;
+    this.#rebuilding = also.rebuilding;
     this.#chance = new Stream(parts.seed, 'operator');
   }
 
@@ -25,6 +34,10 @@ export class Operator {
   do(deed: Deed): void {
     if (deed.kind === 'leave') {
       this.#departures.leave(deed.host);
+      return;
+    }
+    if (deed.kind === 'rebuild') {
+      this.#rebuilding.do(deed);
       return;
     }
     const { up, leader } = this.#desks;
@@ -39,7 +52,7 @@ export class Operator {
   async #carryOut(
     at: ManagerHost,
     desk: Desk,
-    deed: Exclude<Deed, { kind: 'leave' }>,
+    deed: Exclude<Deed, { kind: 'leave' | 'rebuild' }>,
   ): Promise<void> {
     const { checks, marks } = this.#parts;
     at.waiting += 1;

@@ -11,6 +11,7 @@ import { AgentHost } from './agent-host.ts';
 import { Clients } from './clients.ts';
 import { Desks } from './desks.ts';
 import { Departures } from './group/departures.ts';
+import { Rebuilding } from './group/rebuilding.ts';
 import { aNode } from './group/node-object.ts';
 import { GroupMarks } from './group-marks.ts';
 import { ManagerHost } from './manager-host.ts';
@@ -53,6 +54,8 @@ export interface Turns {
   readonly removals: number;
   /** Nodes that were removed from the swarm. */
   readonly departures: number;
+  /** How often the swarm was rebuilt from one manager. */
+  readonly rebuilds: number;
 }
 
 /** A swarm with everything round it, in one process and in virtual time. */
@@ -65,6 +68,7 @@ export class World {
   readonly #agents: readonly AgentHost[];
   readonly #nemesis: Nemesis;
   readonly #departures: Departures;
+  readonly #rebuilding: Rebuilding;
   readonly #operator: Operator;
   readonly #checks: Checks;
   #settledAt: number | undefined;
@@ -112,8 +116,18 @@ export class World {
     const people = { managers: this.#managers, agents: this.#agents };
     this.#departures = new Departures(parts, desks, people, known);
     this.#departures.watch();
-    this.#operator = new Operator(parts, desks, this.#departures);
-    new GroupMarks(parts, this.#managers, this.#nemesis).watch();
+    this.#rebuilding = new Rebuilding(parts, people);
+    this.#operator = new Operator(parts, desks, {
+      departures: this.#departures,
+      rebuilding: this.#rebuilding,
+    });
+    const groupMarks = new GroupMarks(parts, this.#managers, this.#nemesis);
+    groupMarks.watch();
+    checks.onRebuilt = () => {
+      groupMarks.watch();
+      this.#departures.watch();
+      this.#departures.reconcile();
+    };
     checks.meet(
       this.#managers,
       this.#agents.map(({ engine }) => engine),
@@ -146,8 +160,8 @@ export class World {
 
   /** How often who is in the swarm has changed. */
   get turns(): Turns {
-    const { promotions, removals } = this.#checks.raft.configurations;
-    return { promotions, removals, departures: this.#departures.removals };
+    const { rebuilds, turns } = this.#checks;
+    return { ...turns, departures: this.#departures.removals, rebuilds };
   }
 
   /** Lets everything happen that is planned. */
@@ -183,6 +197,7 @@ export class World {
     for (const manager of this.#managers) this.#keepTold(manager);
     kernel.after(healAt, undefined, () => {
       this.#nemesis.heal();
+      this.#rebuilding.end();
       // Somebody tells who has found none of the managers where they are.
       for (const agent of this.#agents) if (!agent.hasSession) agent.addresses = this.#addresses();
     });
@@ -286,7 +301,9 @@ export class World {
   #look(sinceMs: number): void {
     const { kernel } = this;
     const { configurations, elections } = this.#checks.raft;
-    const leader = this.#managers.find(({ manager }) => manager?.isLeader === true);
+    const leader = this.#managers.find(
+      (host) => host.manager?.isLeader === true && !this.#checks.isBehind(host),
+    );
     const members = <T extends ManagerHost | AgentHost>(hosts: readonly T[]): readonly T[] =>
       hosts.filter((host) => !this.#departures.isOut(host));
     const missing =

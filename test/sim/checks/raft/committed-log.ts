@@ -24,6 +24,12 @@ export class CommittedLog {
     this.#kernel = kernel;
   }
 
+  /** It begins after an entry, as a snapshot of it has it. */
+  begin(index: number, term: number): void {
+    const entry: Entry = { index, term, type: 'EntryNormal', data: Buffer.alloc(0) };
+    this.#committed[index] = { entry, seenIn: term };
+  }
+
   /** The last entry that anybody has applied. */
   get lastIndex(): number {
     return Math.max(0, this.#committed.length - 1);

@@ -25,6 +25,7 @@ const nobody: Configuration = {
 export class Configurations {
   readonly #kernel: Kernel;
   readonly #all: Configuration[] = [nobody];
+  readonly #ids = new Set<RaftId>();
   /** Called with each change. */
   onChange: (before: Configuration, after: Configuration) => void = () => undefined;
   /** Learners that became voters, and voters that went. */
@@ -33,6 +34,22 @@ export class Configurations {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
+  }
+
+  /** It begins with one member alone. */
+  begin(since: number, raftId: RaftId, nodeId: string): void {
+    this.#all.push({
+      ...nobody,
+      since,
+      voters: new Set([raftId]),
+      nodes: new Map([[raftId, nodeId]]),
+    });
+    this.#ids.add(raftId);
+  }
+
+  /** Whether somebody is, or was, a member. */
+  knows(id: RaftId): boolean {
+    return this.#ids.has(id);
   }
 
   get newest(): Configuration {
@@ -56,6 +73,7 @@ export class Configurations {
     const after = changed(before, index, decodeMemberChange(data));
     if (after === undefined) return;
     this.#all.push(after);
+    for (const id of after.nodes.keys()) this.#ids.add(id);
     this.onChange(before, after);
     const promoted = [...after.voters].filter((id) => !before.voters.has(id));
     const gone = [...before.voters].filter((id) => !after.voters.has(id));

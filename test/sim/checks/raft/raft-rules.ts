@@ -59,17 +59,36 @@ export class RaftRules {
     this.#seats = seats;
     this.#logMax = 2 * snapshotEntries + lengthSlack;
     for (const seat of seats) {
-      seat.disk.onDurable = (batch) => {
+      const { disk } = seat;
+      // Whom a rebuilt group has left behind may go on, in the eyes of the rules of before.
+      const { onDurable, onErased } = disk;
+      disk.onDurable = (batch) => {
+        onDurable(batch);
         const running = this.#running.get(seat);
         if (running !== undefined) running.saving(batch);
         // A founder saves before it runs.
-        const { raftId } = seat.disk;
-        if (running === undefined && raftId !== undefined) this.#recordOf(raftId).term = 1;
+        const isFounding = running === undefined && this.committed.lastIndex === 0;
+        if (isFounding && disk.raftId !== undefined) this.#recordOf(disk.raftId).term = 1;
       };
-      seat.disk.onErased = (raftId, durableIndex) => {
+      disk.onErased = (raftId, durableIndex) => {
+        onErased(raftId, durableIndex);
         this.#lost.set(raftId, durableIndex);
       };
     }
+  }
+
+  /** The group begins with one member, which has all up to an entry. */
+  begin(as: {
+    readonly index: number;
+    readonly term: number;
+    readonly raftId: RaftId;
+    readonly nodeId: string;
+  }): void {
+    const { index, term, raftId, nodeId } = as;
+    this.committed.begin(index, term);
+    this.configurations.begin(index, raftId, nodeId);
+    this.elections.begun.add(term);
+    this.#recordOf(raftId).term = term;
   }
 
   /** A process has opened its log. */

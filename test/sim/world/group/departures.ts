@@ -60,6 +60,24 @@ export class Departures {
     };
   }
 
+  /** After a rebuild: what only others knew of is forgotten, and what only they had forgotten is back. */
+  reconcile(): void {
+    const { ledger } = this.#parts.checks;
+    for (const host of this.#all) {
+      const { nodeId } = host.host;
+      const isKnown = ledger.node(nodeId) !== undefined;
+      if (isKnown) this.#outlaws.delete(host);
+      if (!isKnown && host.isMember && !this.#outlaws.has(host)) this.#seeTo(host, nodeId);
+    }
+    for (const { id } of ledger.nodes()) {
+      if (this.#clearing.has(id) || this.#all.some(({ host }) => host.nodeId === id)) continue;
+      this.#clearing.add(id);
+      this.#after(againMs, () => {
+        this.#clear(id);
+      });
+    }
+  }
+
   /** Whether nobody wants a host in the swarm. */
   isOut(host: AnyHost): boolean {
     return this.#outlaws.has(host);
@@ -117,8 +135,13 @@ export class Departures {
       this.#outlaws.add(host);
       return;
     }
+    this.#seeTo(host, nodeId, delay(chance));
+  }
+
+  #seeTo(host: AnyHost, nodeId: string, ms: number = seenToMs.mean): void {
+    if (this.#joining.has(host)) return;
     this.#waiting.add(host);
-    this.#after(delay(chance), () => {
+    this.#after(ms, () => {
       this.#waiting.delete(host);
       // It may have done so by itself meanwhile.
       if (host.host.nodeId === nodeId) this.#joinAnew(host);

@@ -1,4 +1,5 @@
 import { pickByWeight, Stream } from '../../kernel/streams.ts';
+import { drawRebuild } from './draw-rebuild.ts';
 import { drawDepartures } from './draw-departures.ts';
 import {
   type Deed,
@@ -31,11 +32,14 @@ export function drawPlan(seed: string, size: Size): Plan {
   if (managers > 1) faults.push(...drawCrashes(new Stream(seed, 'crashes'), deeds, size));
   const going =
     managers > 1
-      ? drawDepartures(new Stream(seed, 'departures'), healAt, size)
-      : { deeds: [], faults: [] };
-  const all = [...deeds, ...going.deeds];
+      ? [
+          drawDepartures(new Stream(seed, 'departures'), healAt, size),
+          drawRebuild(new Stream(seed, 'rebuild'), healAt, size),
+        ]
+      : [];
+  const all = [...deeds, ...going.flatMap((each) => each.deeds)];
   return {
-    faults: [...faults, ...going.faults]
+    faults: [...faults, ...going.flatMap((each) => each.faults)]
       .filter((fault) => fault.kind !== 'lose-disk' || !isTurn(fault, all))
       .toSorted(byTime),
     deeds: all.filter((deed) => deed.kind !== 'leave' || !isTurn(deed, all)).toSorted(byTime),

@@ -95,6 +95,15 @@ export type Deed = { readonly time: number } & (
     }
   /** It is done at the host: `swarm leave --force`. */
   | { readonly kind: 'leave'; readonly host: HostName }
+  /** All managers but one are stopped, or cut off; it goes on alone, and the others come back later. */
+  | {
+      readonly kind: 'rebuild';
+      /** The one, or the next that can. */
+      readonly host: HostName;
+      readonly way: 'stopped' | 'cut';
+      readonly waitMs: number;
+      readonly backMs: number;
+    }
 );
 
 /** All that happens to a world from outside. It can be written down, and done again. */
