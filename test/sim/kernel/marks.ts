@@ -55,7 +55,6 @@ const marksOfGroups = [
   'a worker left the swarm',
   'a manager left the swarm, and others served on',
   'the place of a manager that had left was cleared',
-  'a node was removed while it was still a member of the group',
   'a removal was refused',
   'a host whose node was removed joined anew',
   'a node that was removed called, and was refused',
@@ -66,7 +65,6 @@ const marksOfGroups = [
   'a manager that was left behind came back, and was refused',
   'a container ran on through a rebuild',
   'a rebuilt swarm has another manager again',
-  'a manager that nobody reminded was started again',
 ] as const;
 
 export type Mark = (typeof marksOfAny)[number] | (typeof marksOfGroups)[number];
@@ -82,7 +80,6 @@ const seldom: ReadonlySet<Mark> = new Set<Mark>([
   'a worker was removed while it ran',
   'a manager left the swarm, and others served on',
   'the place of a manager that had left was cleared',
-  'a node was removed while it was still a member of the group',
   'a swarm was rebuilt from one manager',
   'a rebuild lost what only others had',
   'a rebuild kept what was not known to be committed',
@@ -90,7 +87,6 @@ const seldom: ReadonlySet<Mark> = new Set<Mark>([
   'a manager that was left behind came back, and was refused',
   'a container ran on through a rebuild',
   'a rebuilt swarm has another manager again',
-  'a manager that nobody reminded was started again',
 ]);
 
 export const isSeldom = (mark: Mark): boolean => seldom.has(mark);

@@ -121,12 +121,8 @@ export class Departures {
 
   /** A node is not in the swarm any more. */
   #removed(nodeId: string): void {
-    const { checks, marks, seed } = this.#parts;
+    const { marks, seed } = this.#parts;
     this.removals += 1;
-    const { voters, nodes } = checks.raft.configurations.newest;
-    if ([...voters].some((id) => nodes.get(id) === nodeId)) {
-      marks.hit('a node was removed while it was still a member of the group');
-    }
     if (this.#left.delete(nodeId)) marks.hit('the place of a manager that had left was cleared');
     const host = this.#all.find((each) => each.host.nodeId === nodeId);
     if (host === undefined || this.#joining.has(host)) return;

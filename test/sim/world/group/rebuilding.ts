@@ -74,10 +74,9 @@ export class Rebuilding {
    * is no manager any more.
    */
   #restartThoseBehind(): void {
-    const { checks, kernel, marks } = this.#parts;
+    const { checks, kernel } = this.#parts;
     for (const host of this.#hosts.managers) {
       if (host.running === undefined || !checks.isBehind(host)) continue;
-      marks.hit('a manager that nobody reminded was started again');
       host.crash(false);
       kernel.after(againMs, undefined, () => {
         host.start();
