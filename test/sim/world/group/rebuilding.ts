@@ -63,21 +63,30 @@ export class Rebuilding {
       manager.start();
     }
     if (!this.#isUnderWay) return;
-    this.#parts.kernel.after(remindedMs, undefined, () => {
-      this.#restartThoseBehind();
+    const { kernel } = this.#parts;
+    kernel.after(remindedMs, undefined, () => {
+      this.#startAnew((host) => {
+        host.crash(false);
+      });
+    });
+    kernel.after(2 * remindedMs, undefined, () => {
+      this.#startAnew((host) => {
+        host.loseDisk();
+      });
     });
   }
 
   /**
-   * Whom nobody tells that it was left behind is started again: then it asks all managers that it has
-   * heard of. That is so if it was promoted again while it was cut off, and the one that was rebuilt
-   * is no manager any more.
+   * Whom nobody tells that it was left behind: one that was promoted again while it was cut off, so
+   * that its role does not change. It is started again, since then it asks all managers that it has
+   * heard of; that helps, unless the survivor had never heard of its Raft ID. Then somebody has it
+   * join anew, with `swarmd recover --rejoin`. docs/limits.md
    */
-  #restartThoseBehind(): void {
+  #startAnew(end: (host: ManagerHost) => void): void {
     const { checks, kernel } = this.#parts;
     for (const host of this.#hosts.managers) {
       if (host.running === undefined || !checks.isBehind(host)) continue;
-      host.crash(false);
+      end(host);
       kernel.after(againMs, undefined, () => {
         host.start();
       });
