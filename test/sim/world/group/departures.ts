@@ -205,10 +205,13 @@ export class Departures {
   }
 
   async #write(host: AnyHost, nodeId: string, store: Store): Promise<void> {
+    const { rebuilds } = this.#parts.checks;
     await store.update((tx) => {
       if (tx.get('node', nodeId) !== undefined) return;
       tx.create('node', aNode(nodeId, host.name, 'WORKER'));
     });
+    // Those that a rebuild has left behind have let in nobody.
+    if (this.#parts.checks.rebuilds !== rebuilds) return;
     if (host.nextNodeId !== nodeId || !this.#joining.delete(host)) return;
     this.#outlaws.delete(host);
     this.#parts.marks.hit('a host whose node was removed joined anew');
