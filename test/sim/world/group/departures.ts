@@ -70,7 +70,8 @@ export class Departures {
       if (!isKnown && host.isMember && !this.#outlaws.has(host)) this.#seeTo(host, nodeId);
     }
     for (const { id } of ledger.nodes()) {
-      if (this.#clearing.has(id) || this.#all.some(({ host }) => host.nodeId === id)) continue;
+      const isSomebodys = this.#all.some((each) => each.isMember && each.host.nodeId === id);
+      if (isSomebodys || this.#clearing.has(id)) continue;
       this.#clearing.add(id);
       this.#after(againMs, () => {
         this.#clear(id);
