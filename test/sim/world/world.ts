@@ -240,9 +240,9 @@ export class World {
   #addNodes(): void {
     const [first] = this.#managers;
     const store = first?.running?.store;
-    if (store === undefined) return;
-    // On a slow disk the founder takes its time.
+    // On a slow disk the founder takes its time: to make a log, to lead, to write down the swarm.
     if (
+      store === undefined ||
       first?.manager?.isLeader !== true ||
       store.view((view) => view.find('cluster')).length === 0
     ) {
