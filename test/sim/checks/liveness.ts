@@ -40,6 +40,25 @@ export function whatIsMissing(view: ReadView, agents: readonly AgentHost[]): str
   return undefined;
 }
 
+/** So long may one step of an update take, with an Engine that is slow and a task that is watched. */
+const updateStepMs = 3_000;
+
+/** How long the updates under way may take: one that goes task by task needs its time for each. */
+export function updatesMs(view: ReadView): number {
+  const times = view
+    .find('service')
+    .filter(({ updateStatus }) =>
+      ['UPDATING', 'ROLLBACK_STARTED'].includes(updateStatus?.state ?? ''),
+    )
+    .map(({ id, spec }) => {
+      const tasks = view.find('task', { by: 'service', serviceId: id });
+      const count = tasks.filter(({ desiredState }) => desiredState === 'RUNNING').length;
+      const atOnce = Number(spec?.update?.parallelism ?? 1);
+      return updateStepMs * (atOnce === 0 ? 1 : Math.ceil(count / atOnce));
+    });
+  return Math.max(0, ...times);
+}
+
 /** Whether the group of managers is what the nodes' roles say, and each has heard of it. */
 export function whatIsAmissOfManagers(
   view: ReadView,

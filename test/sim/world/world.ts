@@ -1,5 +1,5 @@
 import { Checks } from '../checks/checks.ts';
-import { whatIsAmissOfManagers, whatIsMissing } from '../checks/liveness.ts';
+import { updatesMs, whatIsAmissOfManagers, whatIsMissing } from '../checks/liveness.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { Marks } from '../kernel/marks.ts';
 import { Stream } from '../kernel/streams.ts';
@@ -328,7 +328,7 @@ export class World {
     if (missing === undefined) return;
     if (this.#settledAt !== undefined) {
       kernel.violate('what-is-well-stays-well', `${sinceMs} ms after the last fault: ${missing}`);
-    } else if (sinceMs >= healingMs) {
+    } else if (sinceMs >= healingMs + updatesMsAt(leader)) {
       kernel.violate('all-that-is-wanted-runs', `${sinceMs} ms after the last fault: ${missing}`);
     }
   }
@@ -355,3 +355,7 @@ function textOf(now: number, host: string, { level, fields, message }: Line): st
   const error = err instanceof Error ? ` (${err.message})` : '';
   return `${now.toFixed(1).padStart(9)} ${host.padEnd(4)} ${level} ${message}${error} ${JSON.stringify(rest)}`;
 }
+
+/** How long the updates under way may take, as the leader has them. */
+const updatesMsAt = (leader: ManagerHost | undefined): number =>
+  leader?.running?.store.view(updatesMs) ?? 0;
