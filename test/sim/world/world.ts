@@ -11,8 +11,8 @@ import { AgentHost } from './agent-host.ts';
 import { Clients } from './clients.ts';
 import { Desks } from './desks.ts';
 import { Departures } from './group/departures.ts';
+import { Founding } from './group/founding.ts';
 import { Rebuilding } from './group/rebuilding.ts';
-import { aNode } from './group/node-object.ts';
 import { GroupMarks } from './group-marks.ts';
 import { ManagerHost } from './manager-host.ts';
 import { Nemesis } from './nemesis.ts';
@@ -36,8 +36,6 @@ const flapping = {
   hereMs: 1_500,
   restMs: 20_000,
 } as const;
-/** How often it is looked whether the founder leads. */
-const founderLookMs = 50;
 
 export interface WorldOptions {
   readonly seed: string;
@@ -169,8 +167,9 @@ export class World {
     const { kernel } = this;
     const { faults, deeds, healAt, endAt } = this.#plan;
     this.#managers[0]?.start();
+    const founding = new Founding(this.#parts, this.#managers, this.#agents);
     kernel.after(1_000, undefined, () => {
-      this.#addNodes();
+      founding.look();
     });
     for (const [at, manager] of this.#managers.entries()) {
       if (at === 0) continue;
@@ -234,43 +233,6 @@ export class World {
       this.kernel.after(chance.between(200, 2_000), undefined, tell);
     };
     tell();
-  }
-
-  /** The nodes of the swarm, as if they had joined one by one. */
-  #addNodes(): void {
-    const [first] = this.#managers;
-    const store = first?.running?.store;
-    // On a slow disk the founder takes its time: to make a log, to lead, to write down the swarm.
-    if (
-      store === undefined ||
-      first?.manager?.isLeader !== true ||
-      store.view((view) => view.find('cluster')).length === 0
-    ) {
-      this.kernel.after(founderLookMs, undefined, () => {
-        this.#addNodes();
-      });
-      return;
-    }
-    const nodes = [
-      ...this.#managers.slice(1).map(({ host, name }) => {
-        const role = host.role === 'swarm-manager' ? 'MANAGER' : 'WORKER';
-        return aNode(host.nodeId, name, role);
-      }),
-      ...this.#agents.map(({ host, name }) => aNode(host.nodeId, name, 'WORKER')),
-    ];
-    const { heartbeatMs } = this.#parts.setting;
-    void store
-      .update((tx) => {
-        for (const node of nodes) tx.create('node', node);
-        const [cluster] = tx.find('cluster');
-        if (cluster?.spec === undefined || cluster.spec === null) return;
-        const heartbeatPeriod = { seconds: String(heartbeatMs / 1_000), nanos: 0 };
-        const dispatcher = { ...cluster.spec.dispatcher, heartbeatPeriod };
-        tx.update('cluster', { ...cluster, spec: { ...cluster.spec, dispatcher } });
-      })
-      .catch((error: unknown) => {
-        this.#checks.broke('the world', error);
-      });
   }
 
   /** A manager is cut off from the others again and again: it causes no election. Thesis §9.6 */
