@@ -78,12 +78,6 @@ export const differences: readonly Difference[] = [
     swarmd: '$1',
   },
   {
-    matter: 'a secret that is mounted twice, with two owners and modes',
-    why: 'each mount is a file of its own; stock gives both the owner and mode of the last',
-    stock: /^-r-------- 1 2 7 \/run\/secrets\/pw$/gmu,
-    swarmd: '-r--r--r-- 0 0 7 /run/secrets/pw',
-  },
-  {
     matter: 'nodes with `membership=accepted`',
     why: 'an update of a node leaves its membership alone; in stock it makes it pending',
     stock: /^node-01$/gmu,
