@@ -48,6 +48,9 @@ export interface AgentConfig {
  */
 const backoffMs = { first: 100, max: 8_000 };
 
+/** However often managers want to hear of a node, it may pause as long as this between two tries. */
+const pauseMsMin = 1_000;
+
 /** A session that lasted this long was a good one: the next failure counts as the first. */
 const goodSessionMs = 1_000;
 
@@ -58,7 +61,7 @@ const goodSessionMs = 1_000;
  */
 function nextBackoffMs(previousMs: number, beatMs: number = backoffMs.max): number {
   // A period may have fractions of a millisecond: managers spread theirs by chance.
-  const longestMs = Math.min(Math.max(Math.floor(beatMs), goodSessionMs), backoffMs.max);
+  const longestMs = Math.min(Math.max(Math.floor(beatMs), pauseMsMin), backoffMs.max);
   return Math.min(backoffMs.first + 2 * previousMs, longestMs);
 }
 

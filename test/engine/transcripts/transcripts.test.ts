@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SystemClock } from '../../../src/runtime/index.ts';
 import { Switch, whyNoSwitch } from '../../chaos/switch.ts';
 import { sharedEngine } from '../../support/shared-engine.ts';
 import { differences } from './differences.ts';
-import { SystemClock } from '../../../src/runtime/index.ts';
 import { readScript, type Step } from './script.ts';
 import { Side } from './sides.ts';
 
