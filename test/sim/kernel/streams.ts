@@ -41,6 +41,8 @@ export class Stream implements Random {
 
   /** An integer in [0, below). */
   integer(below: number): number {
+    // As the real one has it: what ends a daemon is to end a world.
+    if (!Number.isSafeInteger(below) || below < 1) throw new RangeError(`integer below ${below}`);
     return Math.floor(this.unit() * below);
   }
 
