@@ -52,6 +52,9 @@ function firstWaitFor(signal: Awaitable): Set<Wait> {
   return waits;
 }
 
+/** Why a child aborts unless it is told. One for all: to make one takes longer than all the rest. */
+const noLongerWanted = new DOMException('This operation was aborted', 'AbortError');
+
 /**
  * A signal that aborts with `parent`, or by itself.
  *
@@ -73,7 +76,7 @@ class Child implements ChildAbort {
     });
   }
 
-  abort(reason?: unknown): void {
+  abort(reason: unknown = noLongerWanted): void {
     this.#controller.abort(reason);
   }
 
