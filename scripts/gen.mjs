@@ -30,7 +30,7 @@ const definitions = loadSync(files, { includeDirs: [`${root}proto`] });
 const messages = [];
 const enums = [];
 const services = [];
-const packageOf = { 'docker.swarmkit.v1': 'docker/swarmkit/v1', raftpb: 'raftpb' };
+const packageOf = { 'docker.swarmkit.v1': 'docker/swarmkit/v1', 'swarmd.v1': 'swarmd/v1', raftpb: 'raftpb' };
 const homeOf = (fullName) => {
   const name = Object.keys(packageOf).find((prefix) => fullName.startsWith(`${prefix}.`));
   return name === undefined ? undefined : { prefix: name, local: fullName.slice(name.length + 1) };

@@ -38,13 +38,16 @@ const files = [
   'watch',
 ].map((name) => `swarmkit/${name}.proto`);
 
-const definitions = loadSync([...files, 'raftpb/raft.proto', 'plugin.proto'], {
-  includeDirs: [fileURLToPath(new URL('../../proto', import.meta.url))],
-  longs: String,
-  enums: String,
-  defaults: true,
-  oneofs: true,
-});
+const definitions = loadSync(
+  [...files, 'swarmd/raft-stream.proto', 'raftpb/raft.proto', 'plugin.proto'],
+  {
+    includeDirs: [fileURLToPath(new URL('../../proto', import.meta.url))],
+    longs: String,
+    enums: String,
+    defaults: true,
+    oneofs: true,
+  },
+);
 
 const codecs = new Map<MessageName, unknown>();
 
@@ -70,7 +73,8 @@ export function codecOf<K extends MessageName>(name: K): CodecOf<K> {
 
 /** The service as gRPC serves and calls it. */
 export function serviceDefinition(service: ServiceName): ServiceDefinition {
-  const definition = definitions[`docker.swarmkit.v1.${service}`];
+  const definition =
+    definitions[`docker.swarmkit.v1.${service}`] ?? definitions[`swarmd.v1.${service}`];
   assert(definition !== undefined && !('format' in definition), `${service} is a service`);
   return definition;
 }

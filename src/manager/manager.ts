@@ -180,6 +180,14 @@ export class Manager implements AsyncDisposable {
       ...shared,
       log: this.#deps.log.child({ module: 'ca' }),
     });
+    const raftService = new RaftService({
+      raft,
+      advertise: this.#deps.advertise,
+      addressOf: (id) => seat.addressOf(id),
+      met: (id, address) => {
+        seat.met(id, address);
+      },
+    });
     return {
       CA: authority,
       NodeCA: authority,
@@ -194,14 +202,8 @@ export class Manager implements AsyncDisposable {
         }),
         async (signal) => seat.raft.confirmLeadership(signal),
       ),
-      Raft: new RaftService({
-        raft,
-        advertise: this.#deps.advertise,
-        addressOf: (id) => seat.addressOf(id),
-        met: (id, address) => {
-          seat.met(id, address);
-        },
-      }),
+      Raft: raftService,
+      RaftStream: raftService,
       RaftMembership: new MembershipService({
         ...shared,
         log: this.#deps.log.child({ module: 'raft' }),
@@ -241,13 +243,14 @@ export class Manager implements AsyncDisposable {
         return cluster !== undefined && Object.hasOwn(cluster.blacklistedCertificates, nodeId);
       });
     // Each manager answers for itself whether it is well, and what its Raft is told.
-    const { Health: health = {}, Raft: raft = {}, ...proxied } = this.#services;
+    const { Health: health = {}, Raft: raft = {}, RaftStream = {}, ...proxied } = this.#services;
     const { RaftMembership: _, ...forAgents } = proxied;
     const door = {
       handlers: {
         ...onLeader(this.#proxyDeps('caller'), proxied),
         Health: health,
         Raft: raft,
+        RaftStream,
       },
       clusterId: security.current.clusterId,
       isRemoved,

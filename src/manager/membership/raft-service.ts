@@ -16,7 +16,7 @@ import {
   type RaftId,
   raftIdFrom,
 } from '../../raft/index.ts';
-import { SwarmError } from '../../runtime/index.ts';
+import { orAborted, SwarmError } from '../../runtime/index.ts';
 import type { ServedContext } from '../grpc/calls.ts';
 
 /** A snapshot that another manager sends is at most so large, in bytes. */
@@ -37,7 +37,7 @@ interface Deps {
  * Takes the messages of other members. Who speaks for a member is bound to its certificate, so no
  * call that a manager passes on for another is taken. swarmkit manager/state/raft/raft.go
  */
-export class RaftService implements Handlers<'Raft'> {
+export class RaftService implements Handlers<'Raft'>, Handlers<'RaftStream'> {
   readonly #deps: Deps;
 
   constructor(deps: Deps) {
@@ -50,6 +50,22 @@ export class RaftService implements Handlers<'Raft'> {
     context: ServedContext,
   ): Promise<ProcessRaftMessageResponseInput> {
     if (message !== null) this.#take(message, context);
+    return {};
+  }
+
+  /**
+   * As {@link processRaftMessage}, for one after the other.
+   *
+   * @throws the signal's reason: the caller may have more to say when this manager ends
+   */
+  async processRaftMessages(
+    requests: AsyncIterable<ProcessRaftMessageRequest>,
+    context: ServedContext,
+  ): Promise<ProcessRaftMessageResponseInput> {
+    const takeAll = async (): Promise<void> => {
+      for await (const { message } of requests) if (message !== null) this.#take(message, context);
+    };
+    await orAborted(takeAll(), context.signal);
     return {};
   }
 

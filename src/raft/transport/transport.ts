@@ -8,7 +8,8 @@ import {
   type Random,
 } from '../../runtime/index.ts';
 import type { Message, RaftId } from '../core/types.ts';
-import { Peer, type PeerReports, sendMsMax } from './peer.ts';
+import { sendMsMax } from './courier.ts';
+import { Peer, type PeerReports } from './peer.ts';
 
 /** What the transport asks of the driver, and tells it. */
 interface RaftPort extends PeerReports {

@@ -103,6 +103,29 @@ describe('membership', { timeout: 20_000 }, () => {
     expect(await process(own)).toBe('not-found: raft: member was removed from the cluster');
   });
 
+  test('nor by a stream of messages, whose end says why', async () => {
+    const [first, second, third] = await quorum.ofThree();
+    const { raftId: to, term } = first.raft.status();
+    const message = { type: 'MsgHeartbeatResp', to, term } as const;
+    const own = third.raft.status().raftId;
+    const forged = second.raft.status().raftId;
+    const stream = async (senders: readonly string[]): Promise<string> => {
+      using connection = connectionOf(third, first);
+      const messages = (async function* () {
+        for (const from of senders) yield await Promise.resolve({ message: { ...message, from } });
+      })();
+      return await refusal(
+        connection.clientStream('RaftStream', 'ProcessRaftMessages', messages, call),
+      );
+    };
+    expect(await stream([own, own])).toBe('taken');
+    expect(await stream([own, forged, own])).toBe(
+      `permission-denied: raft: node ${third.nodeId} is not member ${forged}`,
+    );
+    await first.raft.changeMember(removal(third));
+    expect(await stream([own])).toBe('not-found: raft: member was removed from the cluster');
+  });
+
   test('without a quorum a call is refused in the words of the original', async () => {
     quorum = new Quorum({ tickMs: 20 });
     const [first, second, third] = await quorum.ofThree();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { RpcConnection } from '../../../src/api/index.ts';
+import type { CallOptions, RpcConnection } from '../../../src/api/index.ts';
 import type { Message } from '../../../src/raft/core/types.ts';
 import { Peer } from '../../../src/raft/transport/peer.ts';
 import { orAborted, SwarmError } from '../../../src/runtime/index.ts';
@@ -9,16 +9,56 @@ import { silentLog } from '../../support/silent-log.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
 const removed = new SwarmError('not-found', 'raft: member was removed from the cluster');
+const unknownService = new SwarmError('unimplemented', 'unknown service swarmd.v1.RaftStream');
 const refused = new SwarmError('unavailable', 'No connection established: ECONNREFUSED');
 
 /** Another member: what reaches it, and how it answers. */
 class FakeMember {
   readonly heard: string[] = [];
   failure: SwarmError | undefined;
+  /** Whether it takes streams of messages, as managers of swarmd do. */
+  takesStreams = false;
   /** Set, it answers nothing until this resolves. */
   hold: Promise<void> | undefined;
   connections = 0;
+  /** So many it has been given. */
+  streams = 0;
   close: () => void = () => undefined;
+  /** Ends the stream that it takes. */
+  breakOff: () => void = () => undefined;
+  readonly #clock: VirtualClock;
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock;
+  }
+
+  /** Each message of a stream is heard as it comes. */
+  async #takeStream(
+    requests: AsyncIterable<{ readonly message: Message }>,
+    { signal, deadlineMs = Infinity }: CallOptions,
+  ): Promise<never> {
+    if (!this.takesStreams) throw unknownService;
+    this.streams += 1;
+    const takeAll = async (): Promise<never> => {
+      for await (const { message } of requests) {
+        if (this.failure !== undefined) throw this.failure;
+        this.heard.push(`${message.type} ${message.entries.length}`);
+      }
+      if (this.hold !== undefined) await this.hold;
+      return {} as never; // Nobody looks at what is answered.
+    };
+    const broken = new Promise<never>((_, reject) => {
+      this.breakOff = () => {
+        reject(refused);
+      };
+    });
+    return orAborted(Promise.race([takeAll(), broken, this.#late(deadlineMs, signal)]), signal);
+  }
+
+  async #late(ms: number, signal: AbortSignal): Promise<never> {
+    await this.#clock.sleep(ms, signal);
+    throw new SwarmError('deadline-exceeded', 'Deadline exceeded');
+  }
 
   connect(): RpcConnection {
     this.connections += 1;
@@ -40,7 +80,9 @@ class FakeMember {
       serverStream: () => {
         throw new Error('not called');
       },
-      clientStream: async (_service, _method, requests, { signal }) => {
+      clientStream: async (service, _method, requests, options) => {
+        if (service === 'RaftStream') return this.#takeStream(requests as never, options);
+        const { signal } = options;
         let parts = 0;
         for await (const _ of requests) parts += 1;
         return answer(`MsgSnap in ${parts} parts`, signal);
@@ -53,7 +95,7 @@ class FakeMember {
 
 async function setup() {
   const clock = new VirtualClock();
-  const member = new FakeMember();
+  const member = new FakeMember(clock);
   const reports: string[] = [];
   const peer = new Peer(
     {
@@ -225,5 +267,104 @@ describe('a peer', () => {
     await clock.advance(100);
     expect(reports).toEqual([]);
     await stop();
+  });
+
+  describe('that takes streams', () => {
+    test('hears what comes within a second by one, and then by another', async () => {
+      const { clock, member, reports, peer, stop } = await setup();
+      member.takesStreams = true;
+      peer.push(vote); // The first goes alone: by then it is known that streams are taken.
+      await clock.advance(0);
+      expect(member.streams).toBe(1);
+      for (let index = 1; index <= 10; index += 1) {
+        peer.push(append(index));
+        await clock.advance(90);
+      }
+      const appends = Array.from({ length: 10 }, () => 'MsgApp 1');
+      expect([member.heard, member.streams]).toEqual([['MsgVote 0', ...appends], 2]);
+      await clock.advance(100);
+      peer.push(vote);
+      await clock.advance(0);
+      expect([member.heard.at(-1), member.streams]).toEqual(['MsgVote 0', 3]);
+      expect([reports, member.connections]).toEqual([[], 1]);
+      await stop();
+    });
+
+    test('is asked for them by the first message alone, which a stock manager gets by a call', async () => {
+      const { clock, member, reports, peer, stop } = await setup();
+      for (const index of [1, 2]) {
+        peer.push(append(index));
+        await clock.advance(0);
+      }
+      expect([member.heard, member.streams]).toEqual([['MsgApp 1', 'MsgApp 1'], 0]);
+      expect(reports).toEqual([]);
+      await stop();
+    });
+
+    test('and does not answer for three seconds is not reached, and is dialled anew', async () => {
+      const { clock, member, reports, peer, stop } = await setup();
+      member.takesStreams = true;
+      peer.push(vote);
+      await clock.advance(0);
+      member.hold = new Promise(() => undefined);
+      peer.push(vote);
+      await clock.advance(2_999);
+      expect([reports, member.connections]).toEqual([[], 1]);
+      await clock.advance(1);
+      expect(reports).toEqual(['unreachable']);
+      member.hold = undefined;
+      peer.push(vote);
+      await clock.advance(0);
+      expect([member.heard.length, member.connections]).toEqual([3, 2]);
+      await stop();
+    });
+
+    test('and breaks one off is not reached; what comes next is not lost in it', async () => {
+      const { clock, member, reports, peer, stop } = await setup();
+      member.takesStreams = true;
+      peer.push(vote);
+      await clock.advance(0);
+      peer.push(vote);
+      await clock.advance(0);
+      member.breakOff();
+      await clock.advance(0);
+      expect([reports, member.connections]).toEqual([['unreachable'], 1]);
+      peer.push(append(1));
+      await clock.advance(0);
+      expect([member.heard.at(-1), member.connections]).toEqual(['MsgApp 1', 2]);
+      await stop();
+    });
+
+    test('and says in one that we were removed is believed', async () => {
+      const { clock, member, reports, peer, stop } = await setup();
+      member.takesStreams = true;
+      peer.push(vote);
+      await clock.advance(0);
+      peer.push(vote);
+      await clock.advance(0);
+      member.failure = removed;
+      peer.push(vote);
+      await clock.advance(0);
+      expect(reports).toEqual(['removed']);
+      await stop();
+    });
+
+    test('and moves hears nothing more where it was', async () => {
+      const { clock, member, reports, peer, stop } = await setup();
+      member.takesStreams = true;
+      for (const message of [vote, append(1)]) {
+        peer.push(message);
+        await clock.advance(0);
+      }
+      peer.moveTo('host:2');
+      peer.push(append(2));
+      await clock.advance(0);
+      expect([member.heard, member.connections]).toEqual([
+        ['MsgVote 0', 'MsgApp 1', 'MsgApp 1'],
+        2,
+      ]);
+      expect(reports).toEqual(['unreachable']); // What was under way may be lost.
+      await stop();
+    });
   });
 });

@@ -185,7 +185,7 @@ export class Checks implements EngineWatch {
 
   /** An agent's request leaves. */
   requested({ method, transport }: Call, request: unknown): void {
-    if (method.name === 'ProcessRaftMessage') {
+    if (/^ProcessRaftMessages?$/u.test(method.name)) {
       const sent = request as ProcessRaftMessageRequest; // By the method.
       const from = raftIdFrom(sent.message?.from ?? '0');
       const age = this.#ages.findLast(({ raft }) => raft.configurations.knows(from)) ?? this.#age;

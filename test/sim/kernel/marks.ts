@@ -50,6 +50,7 @@ const marksOfGroups = [
   'an election had no winner',
   'the leadership was handed over',
   'clients were told one history',
+  'a member took no stream of messages',
   'a worker that was down was removed',
   'a worker was removed while it ran',
   'a worker left the swarm',

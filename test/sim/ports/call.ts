@@ -45,19 +45,23 @@ export class Call {
     transport.calls.add(this);
   }
 
+  /** The caller's side: it has its answer. */
+  close(): void {
+    this.isOver = true;
+    this.transport.calls.delete(this);
+  }
+
   /** The caller's side: it is over. */
   finish(error?: unknown): void {
     if (this.isOver) return;
-    this.isOver = true;
-    this.transport.calls.delete(this);
+    this.close();
     this.outcome.end(error);
   }
 
   /** The caller gives up: the server is told, if it can be. */
   cancel(): void {
     if (this.isOver) return;
-    this.isOver = true;
-    this.transport.calls.delete(this);
+    this.close();
     this.transport.up(() => this.cancelServed?.(gone()));
   }
 

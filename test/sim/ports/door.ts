@@ -103,10 +103,11 @@ export class Door {
     }
   }
 
-  #handler({ method }: Call): Handler {
+  #handler({ method, transport }: Call): Handler {
     const handlers: ServiceHandlers = this.#door.handlers;
     const component = handlers[method.service] as Record<string, Handler | undefined> | undefined;
-    if (component?.[method.handler] === undefined) {
+    const isKnown = transport.network.knows(this.party, method.service);
+    if (!isKnown || component?.[method.handler] === undefined) {
       throw new SwarmError('unimplemented', `${method.service}.${method.name} is not implemented`);
     }
     return (request, context) => component[method.handler]?.(request, context);

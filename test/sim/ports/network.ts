@@ -20,6 +20,7 @@ export class Network {
   readonly wires: Wires;
   /** Whether messages pass through the real codec. */
   readonly hasCodec: boolean;
+  readonly #streams: 'all' | 'some' | 'none';
   /** Sees each request as it leaves, and each response. */
   onRequest: (call: Call, request: unknown) => void = () => undefined;
   onResponse: (call: Call, door: Door, response: unknown) => void = () => undefined;
@@ -32,15 +33,28 @@ export class Network {
   readonly #doors = new Map<string, Door>();
   readonly #transports = new Set<Transport>();
 
-  constructor(kernel: Kernel, wires: Wires, options: { readonly hasCodec: boolean }) {
+  constructor(
+    kernel: Kernel,
+    wires: Wires,
+    options: { readonly hasCodec: boolean; readonly streams: 'all' | 'some' | 'none' },
+  ) {
     this.kernel = kernel;
     this.wires = wires;
     this.hasCodec = options.hasCodec;
+    this.#streams = options.streams;
+  }
+
+  /** Whether the manager of a host knows a service: a stock one has none of swarmd's own. */
+  knows({ host }: Party, service: ServiceName): boolean {
+    if (service !== 'RaftStream' || this.#streams === 'all') return true;
+    if (this.#streams === 'some' && host.number % 2 === 0) return true;
+    this.mark('a member took no stream of messages');
+    return false;
   }
 
   /** Whether a message is encoded. What members of Raft say, always: it is made for the wire. */
   codes({ service }: Method): boolean {
-    return this.hasCodec || service === 'Raft' || service === 'RaftMembership';
+    return this.hasCodec || service.startsWith('Raft');
   }
 
   /** A host is found at this address from now on. */
@@ -143,7 +157,6 @@ class Connection implements Disposable {
     { signal, deadlineMs, metadata }: CallOptions,
   ): Promise<unknown> {
     signal.throwIfAborted();
-    const network = this.#network;
     return new Promise((resolve, reject) => {
       const over = (): void => {
         signal.removeEventListener('abort', cancel);
@@ -154,8 +167,7 @@ class Connection implements Disposable {
         metadata,
         outcome: {
           answer: (message) => {
-            call.isOver = true;
-            call.transport.calls.delete(call);
+            call.close();
             over();
             resolve(message);
           },
@@ -170,15 +182,11 @@ class Connection implements Disposable {
         timer?.cancel();
         reject(signal.reason as Error);
       };
-      const timer =
-        deadlineMs === undefined
-          ? undefined
-          : network.kernel.after(deadlineMs, this.#party.life, () => {
-              network.mark('a call ran into its deadline');
-              call.cancel();
-              over();
-              reject(new SwarmError('deadline-exceeded', 'Deadline exceeded'));
-            });
+      const timer = this.#deadline(deadlineMs, (error) => {
+        call.cancel();
+        over();
+        reject(error);
+      });
       signal.addEventListener('abort', cancel, { once: true });
       this.#send(call, request);
     });
@@ -199,13 +207,17 @@ class Connection implements Disposable {
     service: ServiceName,
     name: string,
     requests: AsyncIterable<unknown>,
-    { signal, metadata }: CallOptions,
+    { signal, deadlineMs, metadata }: CallOptions,
   ): Promise<unknown> {
     signal.throwIfAborted();
+    const network = this.#network;
     let call: Call | undefined;
     const response = new Promise((resolve, reject) => {
       const outcome: Outcome = {
-        answer: resolve,
+        answer: (message) => {
+          call?.close();
+          resolve(message);
+        },
         end: (error) => {
           if (error !== undefined) reject(error);
         },
@@ -217,22 +229,39 @@ class Connection implements Disposable {
       });
     });
     const opened = call;
+    let timer: { cancel(): void } | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = this.#deadline(deadlineMs, reject);
+    });
     const send = async (): Promise<unknown> => {
       for await (const request of requests) {
         if (opened === undefined || opened.isOver) break;
-        const isCoded = this.#network.codes(opened.method);
-        const sent = isCoded ? opened.method.asRequest(request) : request;
+        const sent = network.codes(opened.method) ? opened.method.asRequest(request) : request;
+        network.onRequest(opened, sent);
         opened.transport.up(() => opened.incoming?.push(sent));
       }
       opened?.transport.up(() => opened.incoming?.end());
       return response;
     };
     try {
-      return await orAborted(Promise.race([response, send()]), signal);
+      return await orAborted(Promise.race([response, late, send()]), signal);
     } finally {
+      timer?.cancel();
       response.catch(() => undefined);
       opened?.cancel();
     }
+  }
+
+  #deadline(
+    ms: number | undefined,
+    fail: (error: SwarmError) => void,
+  ): { cancel(): void } | undefined {
+    if (ms === undefined) return undefined;
+    const network = this.#network;
+    return network.kernel.after(ms, this.#party.life, () => {
+      network.mark('a call ran into its deadline');
+      fail(new SwarmError('deadline-exceeded', 'Deadline exceeded'));
+    });
   }
 
   #open(

@@ -11,6 +11,8 @@ export interface Setting {
   readonly engine: EnginePace;
   readonly heartbeatMs: number;
   readonly snapshotEntries: number;
+  /** Which managers take messages of Raft by a stream: the others are as stock ones are. */
+  readonly streams: 'all' | 'some' | 'none';
 }
 
 /** An Engine that has what it needs, on a host that is not busy. */
@@ -39,5 +41,6 @@ export function drawSetting(chance: Stream): Setting {
     },
     heartbeatMs: isRare() ? chance.pick([2_000, 3_000, 10_000]) : 5_000,
     snapshotEntries: chance.pick([40, 100, 250, 1_000]),
+    streams: chance.pick(['all', 'all', 'some', 'none']),
   };
 }

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import type { ProcessRaftMessageRequest } from '../../../src/api/gen/types.ts';
+import { RaftService } from '../../../src/manager/membership/raft-service.ts';
+import { messageToWire } from '../../../src/raft/wire.ts';
+import { codecOf } from '../../../src/api/index.ts';
+import { aMessage, raftId } from '../../support/raft-network.ts';
+
+const asRequest = codecOf('ProcessRaftMessageRequest');
+
+async function* messages(): AsyncGenerator<ProcessRaftMessageRequest> {
+  const message = aMessage({ type: 'MsgHeartbeatResp', from: raftId(2), to: raftId(1), term: 1 });
+  yield asRequest.create({ message: messageToWire(message) });
+  await new Promise(() => undefined); // The caller may have more to say.
+}
+
+test('a stream of messages is taken as it comes, and ends with the manager', async () => {
+  const taken: string[] = [];
+  const service = new RaftService({
+    raft: () => ({
+      admit: () => undefined,
+      receive: ({ type }) => taken.push(type),
+      isRemoved: () => false,
+      status: () => {
+        throw new Error('not called');
+      },
+    }),
+    addressOf: () => undefined,
+    advertise: 'host:1',
+    met: () => undefined,
+  });
+  const life = new AbortController();
+  const caller = {
+    kind: 'node',
+    nodeId: 'n2',
+    role: 'swarm-manager',
+    clusterId: 'c',
+    remoteIp: '',
+  } as const;
+  const answered = service.processRaftMessages(messages(), { caller, signal: life.signal });
+  await expect.poll(() => taken).toEqual(['MsgHeartbeatResp']);
+  life.abort(new Error('the manager ends'));
+  await expect(answered).rejects.toThrow('the manager ends');
+});
