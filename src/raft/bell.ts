@@ -16,14 +16,12 @@ export class Bell {
   }
 
   /** @throws the signal's reason, if it aborts first */
-  async heard(signal: AbortSignal): Promise<void> {
+  async heard(signal?: AbortSignal): Promise<void> {
     if (!this.#isRung) {
-      await orAborted(
-        new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        }),
-        signal,
-      );
+      const rung = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      await (signal === undefined ? rung : orAborted(rung, signal));
     }
     this.#isRung = false;
     this.#wake = undefined;

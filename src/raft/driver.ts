@@ -1,5 +1,4 @@
 import {
-  assert,
   childOf,
   orAborted,
   runTogether,
@@ -7,20 +6,20 @@ import {
   SwarmError,
   Watch,
 } from '../runtime/index.ts';
+import { Applied } from './applied/applied.ts';
+import { Snapshots } from './applied/snapshots.ts';
 import { Bell } from './bell.ts';
 import { coreConfig, Pace, raftDefaults, type RaftDriverConfig } from './config.ts';
 import { RaftNode } from './core/raft-node.ts';
 import type { MemoryLog } from './core/stable-log.ts';
-import type { Entry, HardState, Message, RaftId, Ready, Snapshot } from './core/types.ts';
+import type { Entry, HardState, Message, RaftId, Ready } from './core/types.ts';
 import { Group } from './members/group.ts';
 import { Members } from './members/members.ts';
 import type { RaftDriverDeps, RaftMemberInfo, RaftStatus } from './ports.ts';
 import { checkProposal, lostLeadership, notLeading, Proposals, stopped } from './proposals.ts';
 import { Reads } from './reads.ts';
-import { decodeEnvelope, envelopeOf } from './snapshot-envelope.ts';
-import { Snapshots } from './snapshots.ts';
 import { founded, recalled, type Stored } from './stored.ts';
-import { decodeMemberChange, encodeMemberChange, type MemberChange } from './wire.ts';
+import { encodeMemberChange, type MemberChange } from './wire.ts';
 
 /**
  * The loop round the core: ticks and messages in; then save, send, apply, advance, in this order.
@@ -45,7 +44,7 @@ export class RaftDriver {
   #changing: Promise<void> = Promise.resolve();
   #hardState: HardState;
   #isCommitSaved = true;
-  #applied = { index: 0, term: 0 };
+  readonly #applied: Applied;
   readonly #snapshots: Snapshots;
   #published: RaftStatus;
   #publishedMembers = 0;
@@ -61,8 +60,17 @@ export class RaftDriver {
     this.#mirror = stored.mirror;
     this.#hardState = stored.hardState;
     this.#snapshots = new Snapshots({ ...deps, mirror: stored.mirror }, config);
+    this.#applied = new Applied({
+      stateMachine: deps.stateMachine,
+      members: this.#members,
+      proposals: this.#proposals,
+      snapshots: this.#snapshots,
+      change: (change, index) => {
+        this.#changeMembers(change, index);
+      },
+    });
     const snapshot = this.#mirror.snapshot();
-    if (snapshot !== undefined) this.#restore(snapshot);
+    if (snapshot !== undefined) this.#applied.restore(snapshot);
     this.#node = new RaftNode(
       this.#mirror,
       coreConfig(this.#raftId, () => this.#config, deps.random),
@@ -134,7 +142,7 @@ export class RaftDriver {
       await this.#saveCommitIndex();
     } finally {
       this.#isStopped = true;
-      this.#proposals.rejectAll(stopped());
+      this.#proposals.rejectAll(stopped);
       this.#reads.rejectAll();
       await this.#deps.logStore.close();
     }
@@ -367,7 +375,8 @@ export class RaftDriver {
       this.#promoteLearner();
       if (this.#node.hasReady) await this.#handle(this.#node.ready());
       else await this.#bell.heard(signal);
-      if (this.#snapshots.isDue(this.#applied.index)) this.#snapshots.take(this.#snapshot());
+      if (this.#snapshots.isDue(this.#applied.index))
+        this.#snapshots.take(this.#applied.snapshot(this.#node.confState));
     }
   }
 
@@ -403,13 +412,37 @@ export class RaftDriver {
       role === 'leader' && (type === 'MsgApp' || type === 'MsgHeartbeat');
     // Followers write while this leader does: its own copy counts once it is saved. Thesis §10.2.1
     this.#send(ready.messages.filter(isEarly));
-    await this.#save(ready);
+    const saving = this.#save(ready);
+    const durable = this.#node.durableIn(ready);
+    this.#failWhatIsLost();
+    this.#applied.apply(ready.committedEntries.slice(0, durable));
+    if (durable === ready.committedEntries.length) await this.#applyDuring(saving);
+    await saving;
     this.#send(ready.messages.filter((message) => !isEarly(message)));
     this.#failWhatIsLost();
-    this.#finish(ready);
+    this.#finish(ready, durable);
     for (const state of ready.readStates) this.#reads.confirmed(state);
     this.#reads.applied(this.#applied.index);
     this.#publish();
+  }
+
+  /**
+   * While a batch is on its way to the disk, those before it are acknowledged by others: who waits
+   * for them need not wait for this one too.
+   */
+  async #applyDuring(saving: Promise<void>): Promise<void> {
+    saving.catch(() => undefined); // Whoever called waits for it.
+    while (this.#savingSince !== undefined) {
+      await this.#bell.heard();
+      const before = this.#applied.index;
+      this.#failWhatIsLost();
+      this.#node.applyDurable((entries) => {
+        this.#applied.apply(entries);
+      });
+      if (this.#applied.index === before) continue;
+      this.#reads.applied(this.#applied.index);
+      this.#publish();
+    }
   }
 
   async #save({ hardState, entries, snapshot, mustSync }: Ready): Promise<void> {
@@ -419,10 +452,15 @@ export class RaftDriver {
     }
     // A commit index alone is not worth a write: it goes with the next batch.
     if (!mustSync && snapshot === undefined) return;
-    this.#savingSince = this.#deps.clock.monotonic();
-    await this.#deps.logStore.save({ hardState: this.#hardState, entries, snapshot });
-    this.#pace.observe(this.#deps.clock.monotonic() - this.#savingSince);
-    this.#savingSince = undefined;
+    const since = this.#deps.clock.monotonic();
+    this.#savingSince = since;
+    try {
+      await this.#deps.logStore.save({ hardState: this.#hardState, entries, snapshot });
+      this.#pace.observe(this.#deps.clock.monotonic() - since);
+    } finally {
+      this.#savingSince = undefined;
+      this.#bell.ring();
+    }
     this.#isCommitSaved = true;
     if (snapshot !== undefined) this.#mirror.restore(snapshot);
     this.#mirror.append(entries);
@@ -430,15 +468,8 @@ export class RaftDriver {
 
   #send(messages: readonly Message[]): void {
     if (messages.length === 0) return;
-    this.#deps.send(
-      messages.map((message) => {
-        if (message.snapshot === undefined) return message;
-        const { voters, learners } = message.snapshot.confState;
-        // One from before a member was added would not make it one: it gets the present state.
-        const isMember = voters.includes(message.to) || learners.includes(message.to);
-        return isMember ? message : { ...message, snapshot: this.#wholeSnapshot() };
-      }),
-    );
+    const { confState } = this.#node;
+    this.#deps.send(messages.map((message) => this.#applied.fresh(message, confState)));
   }
 
   async #saveCommitIndex(): Promise<void> {
@@ -454,14 +485,14 @@ export class RaftDriver {
   #failWhatIsLost(): void {
     const { role, currentTerm } = this.#node.status;
     if (role === 'leader' && currentTerm === this.#published.term) return;
-    this.#proposals.rejectAll(lostLeadership());
+    this.#proposals.rejectAll(lostLeadership);
     this.#reads.rejectAll();
   }
 
-  /** Applies what a Ready has committed. Synchronous: nobody sees half of it. */
-  #finish(ready: Ready): void {
-    if (ready.snapshot !== undefined) this.#restore(ready.snapshot);
-    for (const entry of ready.committedEntries) this.#apply(entry);
+  /** Applies what a Ready has committed, and was not applied before. Synchronous: nobody sees half of it. */
+  #finish(ready: Ready, alreadyApplied = 0): void {
+    if (ready.snapshot !== undefined) this.#applied.restore(ready.snapshot);
+    this.#applied.apply(ready.committedEntries.slice(alreadyApplied));
     this.#node.advance();
     const { leaderId } = this.#node.status;
     if (leaderId === undefined || !this.#members.isRemoved(leaderId)) return;
@@ -475,48 +506,13 @@ export class RaftDriver {
     while (this.#node.hasReady) this.#finish(this.#node.ready());
   }
 
-  #apply(entry: Entry): void {
-    const { index, term, type, data } = entry;
-    assert(index === this.#applied.index + 1, 'entries are applied in order, each once');
-    let refusal: string | undefined;
-    if (type === 'EntryConfChange') refusal = this.#changeMembers(entry);
-    else if (data.length > 0) this.#deps.stateMachine.apply({ index, term, data });
-    this.#applied = { index, term };
-    this.#snapshots.applied(data.length);
-    this.#proposals.settle(entry, refusal);
-  }
-
-  /** @returns why a change has no effect, if it has none */
-  #changeMembers({ index, data }: Entry): string | undefined {
-    const change = decodeMemberChange(data);
-    const refusal = this.#members.refusalOf(change);
-    if (refusal !== undefined) return refusal;
+  #changeMembers(change: MemberChange, index: number): void {
     if (change.type === 'ConfChangeRemoveNode') {
       const farewell = this.#group.farewellTo(change.raftId, index);
       if (farewell !== undefined) this.#deps.send([farewell]);
     }
     this.#members.apply(change);
     this.#node.applyConfChange(change);
-    return undefined;
-  }
-
-  #restore({ index, term, data }: Snapshot): void {
-    const { membership, store } = decodeEnvelope(data);
-    this.#members.restore(membership);
-    this.#deps.stateMachine.restore(store, index);
-    this.#applied = { index, term };
-    this.#snapshots.restored();
-  }
-
-  /** The state as of what is applied. */
-  #snapshot(): Omit<Snapshot, 'data'> & { readonly pieces: Iterable<Buffer> } {
-    const pieces = envelopeOf(this.#members.toWire(), this.#deps.stateMachine.snapshot());
-    return { ...this.#applied, confState: this.#node.confState, pieces };
-  }
-
-  #wholeSnapshot(): Snapshot {
-    const { pieces, ...snapshot } = this.#snapshot();
-    return { ...snapshot, data: Buffer.concat([...pieces]) };
   }
 
   /** Tells who watches, if what they watch has changed. */

@@ -2,7 +2,7 @@ import { SwarmError } from '../runtime/index.ts';
 import type { RaftId } from './core/types.ts';
 import { Members } from './members/members.ts';
 import type { StateMachine } from './ports.ts';
-import { decodeEnvelope, envelopeOf } from './snapshot-envelope.ts';
+import { decodeEnvelope, envelopeOf } from './applied/snapshot-envelope.ts';
 import type { LogIdentity, StoredLog } from './storage/log-store.ts';
 import { decodeMemberChange, type RaftMember } from './wire.ts';
 

@@ -95,6 +95,44 @@ describe('a member among others', () => {
     expect(leader.machine.applied).toEqual(['a']);
   });
 
+  test('what others acknowledge is applied while the next batch is on its way to the disk', async () => {
+    const [leader, second, third] = await cluster.ofThree();
+    const others = [stall(second), stall(third)];
+    const first = leader.driver.propose(Buffer.from('a'));
+    await cluster.settle(); // It is on the leader's disk, and on nobody else's.
+    const release = stall(leader);
+    const next = leader.driver.propose(Buffer.from('b'));
+    await cluster.settle();
+    for (const letGo of others) letGo();
+    await cluster.settle();
+    await first;
+    expect(leader.machine.applied).toEqual(['a']);
+    release();
+    await next;
+    expect(leader.machine.applied).toEqual(['a', 'b']);
+  });
+
+  test('a change of the members waits for the batch, and so does what follows it', async () => {
+    const [leader, second, third] = await cluster.ofThree();
+    const others = [stall(second), stall(third)];
+    const first = leader.driver.propose(Buffer.from('a'));
+    const changed = leader.driver.changeMember(removal('3'));
+    await cluster.settle();
+    const after = leader.driver.propose(Buffer.from('b'));
+    await cluster.settle();
+    const release = stall(leader);
+    const last = leader.driver.propose(Buffer.from('c'));
+    await cluster.settle();
+    for (const letGo of others) letGo();
+    await cluster.settle();
+    await first;
+    expect([leader.driver.members().length, leader.machine.applied]).toEqual([3, ['a']]);
+    release();
+    await cluster.settle();
+    await Promise.all([changed, after, last]);
+    expect([leader.driver.members().length, leader.machine.applied]).toEqual([2, ['a', 'b', 'c']]);
+  });
+
   test('a leader whose disk stalls longer than an election timeout steps down', async () => {
     const [leader] = await cluster.ofThree();
     const release = stall(leader);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { codecOf } from '../../src/api/index.ts';
 import type { Message } from '../../src/raft/core/types.ts';
 import { Members } from '../../src/raft/members/members.ts';
-import { decodeEnvelope, envelopeOf } from '../../src/raft/snapshot-envelope.ts';
+import { decodeEnvelope, envelopeOf } from '../../src/raft/applied/snapshot-envelope.ts';
 import {
   decodeMemberChange,
   encodeMemberChange,

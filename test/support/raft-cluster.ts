@@ -74,6 +74,11 @@ export class RaftCluster {
     for (let tick = 0; tick < ticks; tick += 1) await this.clock.advance(raftDefaults.tickMs);
   }
 
+  /** Lets everything happen that waits for no time to pass. */
+  async settle(): Promise<void> {
+    await this.clock.advance(0);
+  }
+
   isolate(id: string): void {
     this.#isolated.add(id);
   }

@@ -271,6 +271,18 @@ export class RaftLog {
     return entries;
   }
 
+  /** The same, of those that are durable. */
+  get nextDurable(): readonly Entry[] {
+    const before = this.#unstable.offset;
+    return this.hasNextCommitted && this.#applying + 1 < before
+      ? this.nextCommitted.filter(({ index }) => index < before)
+      : [];
+  }
+
+  isDurable({ index }: Entry): boolean {
+    return index < this.#unstable.offset;
+  }
+
   acceptApplying(entries: readonly Entry[]): void {
     const last = entries.at(-1);
     if (last === undefined) return;

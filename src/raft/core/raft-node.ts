@@ -6,8 +6,10 @@ import type { StableLog } from './stable-log.ts';
 import {
   type ConfChange,
   type ConfState,
+  type Entry,
   type EntryType,
   type HardState,
+  isConfChange,
   isResponse,
   isSameHardState,
   type Message,
@@ -178,6 +180,31 @@ export class RaftNode {
     };
     this.#accept(ready);
     return ready;
+  }
+
+  /**
+   * While a Ready is being saved: how many of its committed entries are durable already, and may be
+   * applied before it is.
+   */
+  durableIn({ committedEntries }: Ready): number {
+    const { log } = this.#raft;
+    const later = committedEntries.findIndex((entry) => !log.isDurable(entry));
+    return later === -1 ? committedEntries.length : later;
+  }
+
+  /**
+   * While a Ready is being saved, and all its committed entries are applied: has what was committed
+   * since, and is durable, applied as well. A change of the configuration waits for the next Ready,
+   * and whatever follows it. Thesis §10.2.1
+   */
+  applyDurable(apply: (entries: readonly Entry[]) => void): void {
+    const { log } = this.#raft;
+    const next = log.nextDurable;
+    const change = next.findIndex(isConfChange);
+    const entries = change === -1 ? next : next.slice(0, change);
+    log.acceptApplying(entries);
+    apply(entries);
+    this.#raft.applied(entries);
   }
 
   /** The last Ready is saved, sent and applied. */

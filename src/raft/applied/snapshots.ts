@@ -1,8 +1,8 @@
-import type { Log } from '../runtime/index.ts';
-import { Bell } from './bell.ts';
-import type { RaftDriverConfig } from './config.ts';
-import type { MemoryLog } from './core/stable-log.ts';
-import type { LogStore, SnapshotInPieces } from './storage/log-store.ts';
+import type { Log } from '../../runtime/index.ts';
+import { Bell } from '../bell.ts';
+import type { RaftDriverConfig } from '../config.ts';
+import type { MemoryLog } from '../core/stable-log.ts';
+import type { LogStore, SnapshotInPieces } from '../storage/log-store.ts';
 
 interface SnapshotsDeps {
   readonly log: Log;

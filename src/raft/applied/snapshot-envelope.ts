@@ -1,6 +1,6 @@
-import { codecOf } from '../api/index.ts';
-import type { ClusterSnapshot, ClusterSnapshotInput } from '../api/gen/types.ts';
-import { SwarmError } from '../runtime/index.ts';
+import { codecOf } from '../../api/index.ts';
+import type { ClusterSnapshot, ClusterSnapshotInput } from '../../api/gen/types.ts';
+import { SwarmError } from '../../runtime/index.ts';
 
 /** The fields of SwarmKit's `Snapshot`, all but `version`, which is 0. swarmkit api/snapshot.proto */
 const membershipField = 2;

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LevelLog, RaftDriver, type StateMachine } from '../../src/raft/index.ts';
-import { decodeEnvelope } from '../../src/raft/snapshot-envelope.ts';
-import { createLog, CryptoRandom, SystemClock } from '../../src/runtime/index.ts';
-import { logKeys } from '../support/log-keys.ts';
-import { aLogIdentity } from '../support/memory-log-store.ts';
-import { TemporaryDirectory } from '../support/temporary-directory.ts';
+import { LevelLog, RaftDriver, type StateMachine } from '../../../src/raft/index.ts';
+import { decodeEnvelope } from '../../../src/raft/applied/snapshot-envelope.ts';
+import { createLog, CryptoRandom, SystemClock } from '../../../src/runtime/index.ts';
+import { logKeys } from '../../support/log-keys.ts';
+import { aLogIdentity } from '../../support/memory-log-store.ts';
+import { TemporaryDirectory } from '../../support/temporary-directory.ts';
 
 const itemBytes = 20_000;
 /** An item says which it is, and is of a fixed length. */
