@@ -305,8 +305,8 @@ export class Dispatcher implements Handlers<'Dispatcher'> {
   ): Promise<string> {
     const { store, log } = this.#deps;
     const isKnown = this.#sessions.isOpen(nodeId, sessionId);
-    if (!isKnown) this.#sessions.admit(nodeId);
     const grace = graceMs(this.#periodMs());
+    if (!isKnown) this.#sessions.admit(nodeId, grace);
     const id = isKnown ? sessionId : this.#sessions.open(nodeId, grace);
     this.#sessions.beat(nodeId, id, grace);
     try {

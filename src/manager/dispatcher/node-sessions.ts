@@ -60,16 +60,17 @@ export class NodeSessions {
   }
 
   /**
-   * Counts a registration.
+   * Counts a registration. A node that registers too often is refused, but it is not silent.
    *
    * @throws SwarmError unavailable, if the node registers too often
    */
-  admit(nodeId: string): void {
+  admit(nodeId: string, graceMs: number): void {
     const now = this.#clock.monotonic();
     const last = this.#registrations.get(nodeId);
     const isSoon = last !== undefined && now - last.at <= registrationPeriodMs;
     const count = isSoon ? last.count + 1 : 1;
     if (count > registrationsMax) {
+      this.#heard(nodeId, graceMs);
       throw new SwarmError(
         'unavailable',
         `node ${nodeId} exceeded rate limit count of registrations`,
@@ -101,11 +102,7 @@ export class NodeSessions {
    */
   beat(nodeId: string, sessionId: string, graceMs: number): void {
     this.check(nodeId, sessionId);
-    const session = this.#sessions.get(nodeId);
-    if (session === undefined) return;
-    session.heardAt = this.#clock.monotonic();
-    session.deadline = session.heardAt + graceMs;
-    this.#forgive(session);
+    this.#heard(nodeId, graceMs);
   }
 
   /**
@@ -189,6 +186,14 @@ export class NodeSessions {
     const session: Session = { nodeId, id, heardAt, deadline, graceDeadline: undefined };
     this.#sessions.set(nodeId, session);
     this.#alarms.push({ at: session.deadline, session });
+  }
+
+  #heard(nodeId: string, graceMs: number): void {
+    const session = this.#sessions.get(nodeId);
+    if (session === undefined) return;
+    session.heardAt = this.#clock.monotonic();
+    session.deadline = session.heardAt + graceMs;
+    this.#forgive(session);
   }
 
   /** It is awaited no sooner than by its grace any more. */

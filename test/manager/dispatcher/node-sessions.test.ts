@@ -86,22 +86,47 @@ describe('NodeSessions', () => {
     const clock = new VirtualClock();
     const sessions = new NodeSessions({ clock, random });
     for (let n = 0; n < 3; n += 1) {
-      sessions.admit('a');
+      sessions.admit('a', 1_000);
       await clock.advance(7_000);
     }
     const again = () => {
-      sessions.admit('a');
+      sessions.admit('a', 1_000);
     };
     expect(again).toThrow('node a exceeded rate limit count of registrations');
-    sessions.admit('b');
+    sessions.admit('b', 1_000);
     await clock.advance(1_001);
     again();
+  });
+
+  test('one that registers too often is refused, and is not taken for silent', async () => {
+    const clock = new VirtualClock();
+    const sessions = new NodeSessions({ clock, random });
+    for (let n = 0; n < 3; n += 1) sessions.admit('a', 1_000);
+    sessions.open('a', 1_000);
+    sessions.open('b', 1_000);
+    await clock.advance(900);
+    expect(() => {
+      sessions.admit('a', 1_000);
+    }).toThrow('exceeded rate limit');
+    const { signal } = new AbortController();
+    const gone: string[] = [];
+    const watch = async (): Promise<void> => {
+      for (const { nodeId } of await sessions.nextExpired(signal)) gone.push(nodeId);
+    };
+    const first = watch();
+    await clock.advance(900);
+    expect(gone).toEqual(['b']);
+    await first;
+    const second = watch();
+    await clock.advance(1_000);
+    expect(gone).toEqual(['b', 'a']);
+    await second;
   });
 
   test('nodes that a new leader waits for have not registered yet', () => {
     const sessions = new NodeSessions({ clock: new VirtualClock(), random });
     sessions.expect('a', 1_000);
-    for (let n = 0; n < 3; n += 1) sessions.admit('a');
+    for (let n = 0; n < 3; n += 1) sessions.admit('a', 1_000);
     expect(sessions.isExpected('a')).toBe(true);
   });
 

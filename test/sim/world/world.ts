@@ -1,3 +1,4 @@
+import { messageOf } from '../../../src/runtime/index.ts';
 import { Checks } from '../checks/checks.ts';
 import { updatesMs, whatIsAmissOfManagers, whatIsMissing } from '../checks/liveness.ts';
 import { Kernel } from '../kernel/kernel.ts';
@@ -314,7 +315,7 @@ export class World {
 
 function textOf(now: number, host: string, { level, fields, message }: Line): string {
   const { err, ...rest } = fields;
-  const error = err instanceof Error ? ` (${err.message})` : '';
+  const error = err === undefined ? '' : ` (${messageOf(err)})`;
   return `${now.toFixed(1).padStart(9)} ${host.padEnd(4)} ${level} ${message}${error} ${JSON.stringify(rest)}`;
 }
 

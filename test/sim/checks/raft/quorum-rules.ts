@@ -54,7 +54,8 @@ export class QuorumRules {
   accepted(what: string, nodeId: string, askedAt: number): void {
     const { voters, nodes } = this.#newest();
     const others = [...voters].filter((id) => nodes.get(id) !== nodeId);
-    if (others.length === voters.size) return;
+    // The last one stays until there are others: these went while the answer was on its way.
+    if (others.length === voters.size || others.length === 0) return;
     const dead = others.filter((id) => {
       const seat = this.#seatOf(id);
       return seat === undefined || (seat.isDown && seat.downSince < askedAt - knownDownMs);
