@@ -187,6 +187,9 @@ export class Manager implements AsyncDisposable {
       met: (id, address) => {
         seat.met(id, address);
       },
+      learn: (id, address) => {
+        seat.learn(id, address);
+      },
     });
     return {
       CA: authority,
@@ -223,10 +226,9 @@ export class Manager implements AsyncDisposable {
   #leader(): Leader {
     if (this.isLeader) return { kind: 'self' };
     if (this.#hasEnded) return { kind: 'none', since: -Infinity };
-    const { nodeId } = this.#deps.security.current;
-    const leader = this.#seat.members().find((member) => member.isLeader);
-    if (leader !== undefined && leader.nodeId !== nodeId) {
-      return { kind: 'other', ...this.#leaderLink.to(leader.addr) };
+    const { leaderAddress } = this.#seat;
+    if (leaderAddress !== undefined) {
+      return { kind: 'other', ...this.#leaderLink.to(leaderAddress) };
     }
     return { kind: 'none', since: this.#leaderlessSince ?? this.#deps.clock.monotonic() };
   }

@@ -31,6 +31,8 @@ interface Deps {
   readonly advertise: string;
   /** Is told where a manager says that it is. */
   readonly met: (nodeId: string, address: string) => void;
+  /** Is told where a member that sends messages is, should the log not say so. */
+  readonly learn: (id: RaftId, address: string) => void;
 }
 
 /**
@@ -103,13 +105,14 @@ export class RaftService implements Handlers<'Raft'>, Handlers<'RaftStream'> {
     return { addr };
   }
 
-  #take(wire: RaftMessage, { caller, redirectedFrom }: ServedContext): void {
+  #take(wire: RaftMessage, { caller, redirectedFrom, managerAddress }: ServedContext): void {
     if (caller.kind !== 'node' || redirectedFrom !== undefined) {
       throw new SwarmError('permission-denied', 'raft: a member speaks for itself alone');
     }
     const raft = this.#deps.raft();
     const message = messageFromWire(wire);
     raft.admit(message.from, caller.nodeId);
+    if (managerAddress !== undefined) this.#deps.learn(message.from, managerAddress);
     raft.receive(message);
   }
 }

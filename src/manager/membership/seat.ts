@@ -112,6 +112,12 @@ export class Seat implements AsyncDisposable {
     return this.#raft?.status().isLeader ?? false;
   }
 
+  /** Where another member that leads is, be it one that our log does not name yet. */
+  get leaderAddress(): string | undefined {
+    const { leaderId, raftId } = this.#raft?.status() ?? {};
+    return leaderId === undefined || leaderId === raftId ? undefined : this.addressOf(leaderId);
+  }
+
   members(): readonly RaftMemberInfo[] {
     return this.#raft?.members() ?? [];
   }
@@ -159,6 +165,11 @@ export class Seat implements AsyncDisposable {
   /** A manager says where it is. */
   met(nodeId: string, address: string): void {
     this.#rollCall?.met(nodeId, address);
+  }
+
+  /** Where a member is, as it says itself, until our log says so. */
+  learn(id: RaftId, address: string): void {
+    if (this.addressOf(id) === undefined) this.#transport.learn(id, address);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

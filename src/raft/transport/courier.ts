@@ -1,4 +1,4 @@
-import type { RpcConnection } from '../../api/index.ts';
+import { managerAddressName, type RpcConnection } from '../../api/index.ts';
 import {
   childOf,
   childOfBoth,
@@ -18,6 +18,12 @@ export const sendMsMax = 2_000;
 /** A stream carries what there is for so long. Then its answer shows that all of it has arrived. */
 const streamMs = 1_000;
 
+interface CourierDeps {
+  readonly clock: Clock;
+  readonly connect: (address: string) => RpcConnection;
+  readonly advertise: string;
+}
+
 type Request = { readonly message: ReturnType<typeof messageToWire> };
 
 /**
@@ -27,13 +33,16 @@ type Request = { readonly message: ReturnType<typeof messageToWire> };
 export class Courier implements Disposable {
   readonly connection: RpcConnection;
   readonly #clock: Clock;
+  /** Who has never heard of us knows where to answer. */
+  readonly #metadata: Readonly<Record<string, string>>;
   readonly #life = new AbortController();
   /** `undefined`, until it was asked. */
   #takesStreams: boolean | undefined;
 
-  constructor(clock: Clock, connection: RpcConnection) {
+  constructor({ clock, connect, advertise }: CourierDeps, address: string) {
     this.#clock = clock;
-    this.connection = connection;
+    this.#metadata = { [managerAddressName]: advertise };
+    this.connection = connect(address);
   }
 
   /**
@@ -100,14 +109,14 @@ export class Courier implements Disposable {
   /** The cheaper of the two calls that stock managers take. */
   async #call(message: Message, signal: AbortSignal): Promise<void> {
     const request = { message: messageToWire(message) };
-    const options = { signal, deadlineMs: sendMsMax };
+    const options = { signal, deadlineMs: sendMsMax, metadata: this.#metadata };
     await this.connection.unary('Raft', 'ProcessRaftMessage', request, options);
   }
 
   async #stream(first: Message, rest: Lane | undefined, signal: AbortSignal): Promise<void> {
     using life = childOf(signal);
     const requests = this.#requests(first, rest, life.signal);
-    const options = { signal, deadlineMs: streamMs + sendMsMax };
+    const options = { signal, deadlineMs: streamMs + sendMsMax, metadata: this.#metadata };
     try {
       await this.connection.clientStream('RaftStream', 'ProcessRaftMessages', requests, options);
     } finally {

@@ -29,6 +29,8 @@ export interface PeerDeps {
   readonly random: Random;
   readonly log: Log;
   readonly connect: (address: string) => RpcConnection;
+  /** Where this manager is found: `host:port`. */
+  readonly advertise: string;
   readonly reports: PeerReports;
 }
 
@@ -108,7 +110,7 @@ export class Peer {
   }
 
   get #way(): Courier {
-    this.#courier ??= new Courier(this.#deps.clock, this.#deps.connect(this.#address));
+    this.#courier ??= new Courier(this.#deps, this.#address);
     return this.#courier;
   }
 

@@ -6,6 +6,7 @@ import {
   type Log,
   orAborted,
   type Random,
+  SwarmError,
 } from '../../runtime/index.ts';
 import type { Message, RaftId } from '../core/types.ts';
 import { sendMsMax } from './courier.ts';
@@ -15,6 +16,9 @@ import { Peer, type PeerReports } from './peer.ts';
 interface RaftPort extends PeerReports {
   /** Where a member is reached; `undefined`, if it is none that is known. */
   addressOf(id: RaftId): string | undefined;
+  /** All members that are known, this one too. */
+  members(): ReadonlyArray<{ readonly raftId: RaftId }>;
+  status(): { readonly raftId: RaftId };
 }
 
 interface TransportDeps {
@@ -23,6 +27,8 @@ interface TransportDeps {
   readonly log: Log;
   /** A way to call the manager at `host:port`. It connects with the first call. */
   readonly connect: (address: string) => RpcConnection;
+  /** Where this manager is found: `host:port`. */
+  readonly advertise: string;
 }
 
 interface Link {
@@ -147,21 +153,24 @@ export class Transport {
     const running = this.#running;
     if (running === undefined || this.#resolving.has(id)) return;
     this.#resolving.add(id);
-    this.#ask(id, running.signal)
+    this.#ask(id, running)
       .catch(this.#fail)
       .finally(() => this.#resolving.delete(id));
   }
 
-  async #ask(id: RaftId, signal: AbortSignal): Promise<void> {
-    for (const { peer } of this.#links.values()) {
-      if (signal.aborted) return;
+  async #ask(
+    id: RaftId,
+    { raft, signal }: { readonly raft: RaftPort; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const self = raft.status().raftId;
+    const others = raft.members().filter(({ raftId }) => raftId !== id && raftId !== self);
+    const answers = others.map(async ({ raftId }) => {
+      const link = this.#linkTo(raftId);
+      if (link === undefined) throw new SwarmError('not-found', `member ${raftId} is nowhere`);
       const options = { signal, deadlineMs: sendMsMax };
-      const answer = await peer.connection
-        .unary('Raft', 'ResolveAddress', { raftId: id }, options)
-        .catch(() => undefined); // The next one may know.
-      if (answer === undefined) continue;
-      this.learn(id, answer.addr);
-      return;
-    }
+      return link.peer.connection.unary('Raft', 'ResolveAddress', { raftId: id }, options);
+    });
+    const answer = await Promise.any(answers).catch(() => undefined); // It writes again, if it lives.
+    if (answer !== undefined) this.learn(id, answer.addr);
   }
 }

@@ -103,6 +103,7 @@ async function setup() {
       random: countingRandom(),
       log: silentLog,
       connect: () => member.connect(),
+      advertise: 'host:9',
       reports: {
         reportUnreachable: () => reports.push('unreachable'),
         reportSnapshot: (_id, isDelivered) => reports.push(`snapshot ${isDelivered}`),

@@ -1,4 +1,9 @@
-import { fromStatus, type ServiceHandlers, toStatus } from '../../../src/api/index.ts';
+import {
+  fromStatus,
+  managerAddressName,
+  type ServiceHandlers,
+  toStatus,
+} from '../../../src/api/index.ts';
 import { forwardedCall } from '../../../src/ca/index.ts';
 import { authorize } from '../../../src/manager/grpc/authorize.ts';
 import type { ClusterDoor } from '../../../src/manager/ports.ts';
@@ -126,7 +131,13 @@ export class Door {
     });
     const caller = authorize({ identity, forwarded, remoteIp: ip }, access, this.#door);
     const redirectedFrom = metadata['redirect'] ?? (forwarded === undefined ? undefined : ip);
-    return { caller, signal, ...(redirectedFrom === undefined ? {} : { redirectedFrom }) };
+    const managerAddress = metadata[managerAddressName];
+    return {
+      caller,
+      signal,
+      ...(redirectedFrom === undefined ? {} : { redirectedFrom }),
+      ...(managerAddress === undefined ? {} : { managerAddress }),
+    };
   }
 
   /** A server takes what a client streams. */
