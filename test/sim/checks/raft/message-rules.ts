@@ -18,6 +18,8 @@ export class MessageRules {
   readonly #deps: Deps;
   readonly #votes = new Map<string, RaftId>();
   readonly #terms = new Map<string, number>();
+  /** What a leader has last told a member to commit. */
+  readonly #told = new Map<string, { readonly term: number; readonly commit: number }>();
   /** Who has acknowledged an entry. */
   readonly #spoken = new Set<RaftId>();
   /** Who asked whom for a pre-vote, in which term. */
@@ -70,9 +72,21 @@ export class MessageRules {
     kernel.violate('terms-grow', `${from} spoke in term ${last}, and speaks in ${term}`);
   }
 
-  /** What a heartbeat tells to be committed, its receiver has: it may have something else beyond. */
-  #commits({ from, to, commit }: Message): void {
+  /**
+   * What a heartbeat tells to be committed, its receiver has: it may have something else beyond. It
+   * says how much the receiver has acknowledged: that never becomes less. Raft Figure 2, matchIndex
+   */
+  #commits({ from, to, term: leaderTerm, commit }: Message): void {
     const { kernel, diskOf, committed } = this.#deps;
+    const pair = `${from} ${to}`;
+    const last = this.#told.get(pair);
+    this.#told.set(pair, { term: leaderTerm, commit });
+    if (last?.term === leaderTerm && commit < last.commit) {
+      kernel.violate(
+        'what-is-acknowledged-stays',
+        `${from} told ${to} in term ${leaderTerm} to commit ${last.commit}, and then ${commit}`,
+      );
+    }
     const disk = diskOf(to);
     const term = committed.termOf(commit);
     if (disk === undefined || term === undefined || commit === 0) return;
