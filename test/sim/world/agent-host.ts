@@ -103,6 +103,11 @@ export class AgentHost {
     return `${this.host.nodeId.split('+', 1)[0] ?? ''}+${this.#stays}`;
   }
 
+  /** It will be another: its managers let that one in, and removed it before it had heard so. */
+  isTooLate(): void {
+    this.#stays += 1;
+  }
+
   /** It has joined anew, as another node, and is told where managers are. */
   joinAnew(addresses: readonly string[]): void {
     const nodeId = this.nextNodeId;

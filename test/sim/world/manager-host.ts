@@ -142,6 +142,11 @@ export class ManagerHost {
     return `${this.host.nodeId.split('+', 1)[0] ?? ''}+${this.#stays}`;
   }
 
+  /** It will be another: its managers let that one in, and removed it before it had heard so. */
+  isTooLate(): void {
+    this.#stays += 1;
+  }
+
   /** It has joined anew, as another node: a worker, as any. */
   joinAnew(): void {
     this.host.identity = { nodeId: this.nextNodeId, role: 'swarm-worker' };

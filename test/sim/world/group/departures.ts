@@ -125,6 +125,7 @@ export class Departures {
     const { marks, seed } = this.#parts;
     this.removals += 1;
     if (this.#left.delete(nodeId)) marks.hit('the place of a manager that had left was cleared');
+    for (const joining of this.#joining) if (joining.nextNodeId === nodeId) joining.isTooLate();
     const host = this.#all.find((each) => each.host.nodeId === nodeId);
     if (host === undefined || this.#joining.has(host)) return;
     const chance = new Stream(seed, `return of ${nodeId}`);
@@ -190,7 +191,7 @@ export class Departures {
 
   #enroll(host: AnyHost, nodeId: string): void {
     const { checks, kernel } = this.#parts;
-    if (!this.#joining.has(host) || host.nextNodeId !== nodeId) return;
+    if (!this.#joining.has(host)) return;
     const { leader } = this.#desks;
     const store = leader?.running?.store;
     if (leader !== undefined && store !== undefined) {
@@ -201,7 +202,7 @@ export class Departures {
       });
     }
     this.#after(againMs, () => {
-      this.#enroll(host, nodeId);
+      this.#enroll(host, host.nextNodeId);
     });
   }
 
