@@ -1,4 +1,4 @@
-import { compareStates, type Service, type Task } from '../../../src/api/index.ts';
+import { compareStates, isTerminal, type Service, type Task } from '../../../src/api/index.ts';
 import type { ReadView } from '../../../src/manager/store/view.ts';
 import type { Configuration } from './raft/configurations.ts';
 import type { AgentHost } from '../world/agent-host.ts';
@@ -86,7 +86,10 @@ function whatIsAmiss(
   agent: AgentHost | undefined,
 ): string | undefined {
   if (status?.state !== 'RUNNING') return `is ${status?.state ?? 'NEW'}`;
-  const isDrained = view.get('node', nodeId)?.spec?.availability === 'DRAIN';
+  const node = view.get('node', nodeId);
+  // Its host is another node by now, which a rebuilt swarm may not have: it waits for the first one.
+  if (agent === undefined && node?.status?.state === 'UNKNOWN') return undefined;
+  const isDrained = node?.spec?.availability === 'DRAIN';
   if (isDrained) return `is on ${nodeId}, which is drained`;
   return agent?.engine.isRunning(id) === true ? undefined : `does not run on ${nodeId}`;
 }
@@ -120,8 +123,7 @@ function knowledgeGap(view: ReadView, { host, disk }: AgentHost): string | undef
   if (node?.status?.state !== 'READY') return `node ${nodeId} is ${node?.status?.state ?? 'gone'}`;
   const sent = view.find('task', { by: 'node', nodeId }).filter(isSent);
   const stale = sent.find(
-    ({ id, desiredState }) =>
-      disk.tasks.get(id)?.desiredState !== desiredState || !disk.isAssigned(id),
+    (task) => !isUpToDate(disk.tasks.get(task.id), task) || !disk.isAssigned(task.id),
   );
   if (stale !== undefined) {
     const known = disk.tasks.get(stale.id)?.desiredState ?? 'nothing';
@@ -134,6 +136,12 @@ function knowledgeGap(view: ReadView, { host, disk }: AgentHost): string | undef
   }
   return undefined;
 }
+
+/** Of a task that has ended an agent may know more than a swarm that was rebuilt. */
+const isUpToDate = (known: Task | undefined, { desiredState, status }: Task): boolean =>
+  known !== undefined &&
+  (known.desiredState === desiredState ||
+    (isTerminal(status?.state ?? 'NEW') && compareStates(known.desiredState, desiredState) > 0));
 
 const isSent = ({ status }: Task): boolean =>
   compareStates(status?.state ?? 'NEW', 'ASSIGNED') >= 0;
