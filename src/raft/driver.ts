@@ -413,10 +413,11 @@ export class RaftDriver {
     // Followers write while this leader does: its own copy counts once it is saved. Thesis §10.2.1
     this.#send(ready.messages.filter(isEarly));
     const saving = this.#save(ready);
+    saving.catch(() => undefined); // It is waited for once nothing else can be done.
     const durable = this.#node.durableIn(ready);
     this.#failWhatIsLost();
     this.#applied.apply(ready.committedEntries.slice(0, durable));
-    if (durable === ready.committedEntries.length) await this.#applyDuring(saving);
+    if (durable === ready.committedEntries.length) await this.#applyDuringSave();
     await saving;
     this.#send(ready.messages.filter((message) => !isEarly(message)));
     this.#failWhatIsLost();
@@ -430,8 +431,7 @@ export class RaftDriver {
    * While a batch is on its way to the disk, those before it are acknowledged by others: who waits
    * for them need not wait for this one too.
    */
-  async #applyDuring(saving: Promise<void>): Promise<void> {
-    saving.catch(() => undefined); // Whoever called waits for it.
+  async #applyDuringSave(): Promise<void> {
     while (this.#savingSince !== undefined) {
       await this.#bell.heard();
       const before = this.#applied.index;
