@@ -111,6 +111,7 @@ export function childOfBoth(first: AbortSignal, second: AbortSignal): ChildAbort
  * @throws the signal's reason, if it aborts first
  */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) promise.catch(() => undefined); // Nobody will hear how it ends.
   signal.throwIfAborted();
   return new Promise<T>((resolve, reject) => {
     const waiting = onAbort(signal, () => {

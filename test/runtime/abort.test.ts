@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { childOf, firstOf, onAbort, orAborted, SystemClock } from '../../src/runtime/index.ts';
 
@@ -110,6 +111,29 @@ describe('firstOf', () => {
 });
 
 describe('orAborted', () => {
+  test('a promise that nobody waits for any more may fail: that ends no process', async () => {
+    const unheard: unknown[] = [];
+    const hear = (reason: unknown): void => {
+      unheard.push(reason);
+    };
+    process.on('unhandledRejection', hear);
+    const over = new Error('over');
+    const controller = new AbortController();
+    const late = Promise.reject(new Error('late'));
+    await expect(orAborted(late, AbortSignal.abort(over))).rejects.toBe(over);
+    const fails = async (): Promise<void> => {
+      await turn();
+      throw new Error('later');
+    };
+    const waiting = orAborted(fails(), controller.signal);
+    controller.abort(over);
+    await expect(waiting).rejects.toBe(over);
+    await turn();
+    await turn();
+    process.off('unhandledRejection', hear);
+    expect(unheard).toEqual([]);
+  });
+
   test('gives what the promise gives', async () => {
     expect(await orAborted(Promise.resolve(1), new AbortController().signal)).toBe(1);
   });
