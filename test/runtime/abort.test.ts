@@ -110,6 +110,11 @@ describe('firstOf', () => {
   });
 });
 
+async function failsLater(): Promise<void> {
+  await turn();
+  throw new Error('later');
+}
+
 describe('orAborted', () => {
   test('a promise that nobody waits for any more may fail: that ends no process', async () => {
     const unheard: unknown[] = [];
@@ -121,11 +126,7 @@ describe('orAborted', () => {
     const controller = new AbortController();
     const late = Promise.reject(new Error('late'));
     await expect(orAborted(late, AbortSignal.abort(over))).rejects.toBe(over);
-    const fails = async (): Promise<void> => {
-      await turn();
-      throw new Error('later');
-    };
-    const waiting = orAborted(fails(), controller.signal);
+    const waiting = orAborted(failsLater(), controller.signal);
     controller.abort(over);
     await expect(waiting).rejects.toBe(over);
     await turn();
