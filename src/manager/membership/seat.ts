@@ -139,7 +139,9 @@ export class Seat implements AsyncDisposable {
       if (this.#raft === undefined || this.#raft.members().length === 0) await this.#join(signal);
     } catch (error) {
       await this.#raft?.run(AbortSignal.abort()); // Its log is closed.
-      if (!isRemovedAnswer(error)) throw error;
+      // A member to be, whose node was removed meanwhile, is nobody any more.
+      const isNobody = this.isMember && isSwarmError(error, 'permission-denied');
+      if (!isNobody && !isRemovedAnswer(error)) throw error;
       this.#wasRefused = true;
       return;
     }

@@ -200,6 +200,20 @@ describe('membership', { timeout: 20_000 }, () => {
     expect(first.raft.members()).toHaveLength(4);
   });
 
+  test('one that was removed before it ever spoke, and its node too, ends as removed', async () => {
+    const first = await quorum.found();
+    const host = await quorum.host();
+    const { clusterId, nodeId } = host.security.current;
+    await host.logs.create({ clusterId, nodeId, raftId: newRaftId(new CryptoRandom()) });
+    await first.store.update((tx) => {
+      const [cluster] = tx.find('cluster');
+      if (cluster === undefined) throw new Error('a swarm has a cluster');
+      tx.update('cluster', { ...cluster, blacklistedCertificates: { [nodeId]: { expiry: null } } });
+    });
+    const stranger = await quorum.start(host, first);
+    expect(await stranger.ended).toBe('removed');
+  });
+
   test('one that lost its log becomes a member anew: what it promised is not known', async () => {
     const [first, second] = await quorum.ofThree();
     const { raftId } = second.raft.status();
