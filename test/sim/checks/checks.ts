@@ -1,4 +1,4 @@
-import { isEqual, isTerminal, type Task } from '../../../src/api/index.ts';
+import { compareStates, isEqual, isTerminal, type Task } from '../../../src/api/index.ts';
 import type {
   AssignmentsMessage,
   ProcessRaftMessageRequest,
@@ -241,8 +241,10 @@ export class Checks implements EngineWatch {
     if (this.rebuilds === 0) return;
     const isWanted = this.#ages.every(({ ledger }) => {
       const known = ledger.task(task.id);
-      const isOver = isTerminal(known?.status?.state ?? 'NEW');
-      return known?.desiredState === 'RUNNING' && known.nodeId === engine.nodeId && !isOver;
+      const state = known?.status?.state ?? 'NEW';
+      // What has just been given out to a node may be what it was told, a moment ago, to be without.
+      const isHeld = compareStates(state, 'ASSIGNED') > 0 && !isTerminal(state);
+      return known?.desiredState === 'RUNNING' && known.nodeId === engine.nodeId && isHeld;
     });
     if (!isWanted) return;
     this.#kernel.violate(
