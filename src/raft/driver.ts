@@ -408,11 +408,14 @@ export class RaftDriver {
   async #handle(ready: Ready): Promise<void> {
     const { role } = this.#node.status;
     this.#reads.closeCollection();
+    // Whoever is removed goes once it hears that this is committed. Of two, the other is to know so
+    // though it may die in the next moment: alone it would have no majority, for ever.
+    const changesMembers = this.#node.changesMembers(ready);
     const isEarly = ({ type }: Message): boolean =>
-      role === 'leader' && (type === 'MsgApp' || type === 'MsgHeartbeat');
+      role === 'leader' && !changesMembers && (type === 'MsgApp' || type === 'MsgHeartbeat');
     // Followers write while this leader does: its own copy counts once it is saved. Thesis §10.2.1
     this.#send(ready.messages.filter(isEarly));
-    const saving = this.#save(ready);
+    const saving = this.#save({ ...ready, mustSync: ready.mustSync || changesMembers });
     saving.catch(() => undefined); // It is waited for once nothing else can be done.
     const durable = this.#node.durableIn(ready);
     this.#failWhatIsLost();

@@ -57,6 +57,37 @@ describe('a member among others', () => {
     expect(third.driver.wasRemoved).toBe(true);
   });
 
+  test('of two, one is removed: it goes once the other has written down that this is committed', async () => {
+    const leader = await cluster.found();
+    const second = await cluster.join('2', leader);
+    const removed = leader.driver.changeMember(removal('2'));
+    await cluster.settle();
+    await second.ended;
+    const { hardState, entries } = await leader.store.load();
+    expect(hardState.commitIndex).toBe(entries.at(-1)?.index);
+    await removed;
+    await leader.stop();
+    const again = await cluster.open(leader.store.reopen());
+    expect(again.driver.status()).toMatchObject({ isLeader: true });
+  });
+
+  test('it does not hear so before', async () => {
+    const leader = await cluster.found();
+    const second = await cluster.join('2', leader);
+    const { commitIndex } = leader.driver.status();
+    const stallSecond = stall(second);
+    const removed = leader.driver.changeMember(removal('2'));
+    await cluster.settle(); // It is on the leader's disk alone.
+    const release = stall(leader);
+    stallSecond();
+    await cluster.pass(2);
+    expect(second.driver.status().commitIndex).toBe(commitIndex);
+    release();
+    await cluster.pass(1);
+    await removed;
+    await second.ended;
+  });
+
   test('one whom the others tell that it was removed ends', async () => {
     const [, second] = await cluster.ofThree();
     second.driver.noteRemoved();

@@ -182,13 +182,20 @@ export class RaftNode {
     return ready;
   }
 
+  /** Whether a Ready has a committed change of the configuration. */
+  changesMembers({ committedEntries }: Ready): boolean {
+    return committedEntries.some(isConfChange);
+  }
+
   /**
    * While a Ready is being saved: how many of its committed entries are durable already, and may be
-   * applied before it is.
+   * applied before it is. A change of the configuration may not, nor what follows it.
    */
   durableIn({ committedEntries }: Ready): number {
     const { log } = this.#raft;
-    const later = committedEntries.findIndex((entry) => !log.isDurable(entry));
+    const later = committedEntries.findIndex(
+      (entry) => !log.isDurable(entry) || isConfChange(entry),
+    );
     return later === -1 ? committedEntries.length : later;
   }
 
