@@ -10,11 +10,6 @@ export class Bell {
     this.#wake?.();
   }
 
-  /** What was rung before is not heard any more. */
-  silence(): void {
-    this.#isRung = false;
-  }
-
   /** @throws the signal's reason, if it aborts first */
   async heard(signal?: AbortSignal): Promise<void> {
     if (!this.#isRung) {

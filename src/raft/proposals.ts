@@ -61,7 +61,6 @@ export class Proposals {
 
   /** Fails all at once. Their entries may still be committed, by us or by another leader. */
   rejectAll(reason: () => SwarmError): void {
-    if (this.#inFlight.size === 0) return;
     const lost = [...this.#inFlight.values()];
     this.#inFlight.clear();
     for (const { reject } of lost) reject(reason());

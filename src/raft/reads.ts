@@ -45,7 +45,6 @@ export class Reads {
   }
 
   rejectAll(): void {
-    if (this.#rounds.size === 0) return;
     const rounds = [...this.#rounds.values()];
     this.#rounds.clear();
     this.#collecting = undefined;

@@ -13,17 +13,19 @@ afterEach(async () => {
 const removal = (id: string) =>
   ({ type: 'ConfChangeRemoveNode', raftId: id as RaftId, member: undefined }) as const;
 
-/** A member's disk answers nothing from now on, until it is let go. */
-function stall({ store }: RunningMember): () => void {
+/** The disks of members answer nothing from now on, until they are let go. */
+function stall(...members: readonly RunningMember[]): () => void {
   const gate = new AbortController();
-  store.beforeWrite = async () =>
-    new Promise((resolve) => {
-      gate.signal.addEventListener('abort', () => {
-        resolve();
+  for (const { store } of members) {
+    store.beforeWrite = async () =>
+      new Promise((resolve) => {
+        gate.signal.addEventListener('abort', () => {
+          resolve();
+        });
       });
-    });
+  }
   return () => {
-    store.beforeWrite = async () => Promise.resolve();
+    for (const { store } of members) store.beforeWrite = async () => Promise.resolve();
     gate.abort();
   };
 }
@@ -75,11 +77,11 @@ describe('a member among others', () => {
     const leader = await cluster.found();
     const second = await cluster.join('2', leader);
     const { commitIndex } = leader.driver.status();
-    const stallSecond = stall(second);
+    const releaseSecond = stall(second);
     const removed = leader.driver.changeMember(removal('2'));
     await cluster.settle(); // It is on the leader's disk alone.
     const release = stall(leader);
-    stallSecond();
+    releaseSecond();
     await cluster.pass(2);
     expect(second.driver.status().commitIndex).toBe(commitIndex);
     release();
@@ -128,13 +130,13 @@ describe('a member among others', () => {
 
   test('what others acknowledge is applied while the next batch is on its way to the disk', async () => {
     const [leader, second, third] = await cluster.ofThree();
-    const others = [stall(second), stall(third)];
+    const releaseOthers = stall(second, third);
     const first = leader.driver.propose(Buffer.from('a'));
     await cluster.settle(); // It is on the leader's disk, and on nobody else's.
     const release = stall(leader);
     const next = leader.driver.propose(Buffer.from('b'));
     await cluster.settle();
-    for (const letGo of others) letGo();
+    releaseOthers();
     await cluster.settle();
     await first;
     expect(leader.machine.applied).toEqual(['a']);
@@ -145,7 +147,7 @@ describe('a member among others', () => {
 
   test('a change of the members waits for the batch, and so does what follows it', async () => {
     const [leader, second, third] = await cluster.ofThree();
-    const others = [stall(second), stall(third)];
+    const releaseOthers = stall(second, third);
     const first = leader.driver.propose(Buffer.from('a'));
     const changed = leader.driver.changeMember(removal('3'));
     await cluster.settle();
@@ -154,7 +156,7 @@ describe('a member among others', () => {
     const release = stall(leader);
     const last = leader.driver.propose(Buffer.from('c'));
     await cluster.settle();
-    for (const letGo of others) letGo();
+    releaseOthers();
     await cluster.settle();
     await first;
     expect([leader.driver.members().length, leader.machine.applied]).toEqual([3, ['a']]);

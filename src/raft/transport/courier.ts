@@ -32,6 +32,7 @@ type Request = { readonly message: ReturnType<typeof messageToWire> };
  */
 export class Courier implements Disposable {
   readonly connection: RpcConnection;
+  readonly #address: string;
   readonly #clock: Clock;
   /** Who has never heard of us knows where to answer. */
   readonly #metadata: Readonly<Record<string, string>>;
@@ -42,6 +43,7 @@ export class Courier implements Disposable {
   constructor({ clock, connect, advertise }: CourierDeps, address: string) {
     this.#clock = clock;
     this.#metadata = { [managerAddressName]: advertise };
+    this.#address = address;
     this.connection = connect(address);
   }
 
@@ -85,7 +87,7 @@ export class Courier implements Disposable {
       for (let left = sendMsMax; left > 0; left = movedAt + sendMsMax - clock.monotonic()) {
         await clock.sleep(left, inner);
       }
-      throw new SwarmError('deadline-exceeded', 'raft: a snapshot is stuck');
+      throw new SwarmError('deadline-exceeded', `raft: a snapshot to ${this.#address} is stuck`);
     };
     const call = async (inner: AbortSignal): Promise<void> => {
       await this.connection.clientStream('Raft', 'StreamRaftMessage', requests(), {
@@ -102,7 +104,9 @@ export class Courier implements Disposable {
 
   /** Whatever is under way fails. */
   [Symbol.dispose](): void {
-    this.#life.abort(new SwarmError('unavailable', 'raft: this way to a member was given up'));
+    this.#life.abort(
+      new SwarmError('unavailable', `raft: the way to ${this.#address} was given up`),
+    );
     this.connection[Symbol.dispose]();
   }
 

@@ -140,6 +140,15 @@ const snapshot = aMessage({
   },
 });
 
+/** One that takes streams, and has heard a vote: that first message alone shows that it does. */
+async function setupWithStreams() {
+  const all = await setup();
+  all.member.takesStreams = true;
+  all.peer.push(vote);
+  await all.clock.advance(0);
+  return all;
+}
+
 /** Has a member answer nothing until it is released. */
 function held(member: { hold: Promise<void> | undefined }): () => void {
   const gate = new AbortController();
@@ -272,10 +281,7 @@ describe('a peer', () => {
 
   describe('that takes streams', () => {
     test('hears what comes within a second by one, and then by another', async () => {
-      const { clock, member, reports, peer, stop } = await setup();
-      member.takesStreams = true;
-      peer.push(vote); // The first goes alone: by then it is known that streams are taken.
-      await clock.advance(0);
+      const { clock, member, reports, peer, stop } = await setupWithStreams();
       expect(member.streams).toBe(1);
       for (let index = 1; index <= 10; index += 1) {
         peer.push(append(index));
@@ -303,10 +309,7 @@ describe('a peer', () => {
     });
 
     test('and does not answer for three seconds is not reached, and is dialled anew', async () => {
-      const { clock, member, reports, peer, stop } = await setup();
-      member.takesStreams = true;
-      peer.push(vote);
-      await clock.advance(0);
+      const { clock, member, reports, peer, stop } = await setupWithStreams();
       member.hold = new Promise(() => undefined);
       peer.push(vote);
       await clock.advance(2_999);
@@ -321,10 +324,7 @@ describe('a peer', () => {
     });
 
     test('and breaks one off is not reached; what comes next is not lost in it', async () => {
-      const { clock, member, reports, peer, stop } = await setup();
-      member.takesStreams = true;
-      peer.push(vote);
-      await clock.advance(0);
+      const { clock, member, reports, peer, stop } = await setupWithStreams();
       peer.push(vote);
       await clock.advance(0);
       member.breakOff();
@@ -337,10 +337,7 @@ describe('a peer', () => {
     });
 
     test('and says in one that we were removed is believed', async () => {
-      const { clock, member, reports, peer, stop } = await setup();
-      member.takesStreams = true;
-      peer.push(vote);
-      await clock.advance(0);
+      const { clock, member, reports, peer, stop } = await setupWithStreams();
       peer.push(vote);
       await clock.advance(0);
       member.failure = removed;
@@ -351,12 +348,9 @@ describe('a peer', () => {
     });
 
     test('and moves hears nothing more where it was', async () => {
-      const { clock, member, reports, peer, stop } = await setup();
-      member.takesStreams = true;
-      for (const message of [vote, append(1)]) {
-        peer.push(message);
-        await clock.advance(0);
-      }
+      const { clock, member, reports, peer, stop } = await setupWithStreams();
+      peer.push(append(1));
+      await clock.advance(0);
       peer.moveTo('host:2');
       peer.push(append(2));
       await clock.advance(0);

@@ -20,6 +20,8 @@ export class Host {
   identity: Identity;
   /** Without power it answers nobody, not even with a refusal. */
   isUp = true;
+  /** So many times it has joined, or might have. */
+  #stays = 1;
 
   constructor(kernel: Kernel, number: number, identity: Identity) {
     this.number = number;
@@ -34,6 +36,22 @@ export class Host {
 
   get role(): CertificateRole {
     return this.identity.role;
+  }
+
+  /** Who it will be in the swarm once it joins anew. */
+  get nextNodeId(): string {
+    return `${this.nodeId.split('+', 1)[0] ?? ''}+${this.#stays}`;
+  }
+
+  /** It will be another: its managers let that one in, and removed it before it had heard so. */
+  isTooLate(): void {
+    this.#stays += 1;
+  }
+
+  /** It is another node: a worker, as any. */
+  joinAnew(): void {
+    this.identity = { nodeId: this.nextNodeId, role: 'swarm-worker' };
+    this.#stays += 1;
   }
 }
 

@@ -31,7 +31,6 @@ export class AgentHost {
   /** Whether it is in the swarm, as far as it knows itself. */
   isMember = true;
   #isLeaving = false;
-  #stays = 1;
   /** The managers it knows. */
   addresses: readonly string[];
   readonly #parts: Parts;
@@ -98,24 +97,12 @@ export class AgentHost {
     else this.stop();
   }
 
-  /** Who it will be in the swarm once it joins anew. */
-  get nextNodeId(): string {
-    return `${this.host.nodeId.split('+', 1)[0] ?? ''}+${this.#stays}`;
-  }
-
-  /** It will be another: its managers let that one in, and removed it before it had heard so. */
-  isTooLate(): void {
-    this.#stays += 1;
-  }
-
   /** It has joined anew, as another node, and is told where managers are. */
   joinAnew(addresses: readonly string[]): void {
-    const nodeId = this.nextNodeId;
-    this.host.identity = { nodeId, role: 'swarm-worker' };
-    this.engine.nodeId = nodeId;
+    this.host.joinAnew();
+    this.engine.nodeId = this.host.nodeId;
     this.addresses = addresses;
     this.isMember = true;
-    this.#stays += 1;
     this.#sessions = 0;
     this.#parts.checks.joined(this.engine);
     this.start();

@@ -63,7 +63,6 @@ export class ManagerHost {
   readonly #random: Stream;
   #isFounder: boolean;
   #isLeaving = false;
-  #stays = 1;
   /** Whom it goes on without. */
   #leftBehind: readonly RaftMember[] = [];
   #stop: AbortController | undefined;
@@ -137,21 +136,10 @@ export class ManagerHost {
     else this.stop();
   }
 
-  /** Who it will be in the swarm once it joins anew. */
-  get nextNodeId(): string {
-    return `${this.host.nodeId.split('+', 1)[0] ?? ''}+${this.#stays}`;
-  }
-
-  /** It will be another: its managers let that one in, and removed it before it had heard so. */
-  isTooLate(): void {
-    this.#stays += 1;
-  }
-
   /** It has joined anew, as another node: a worker, as any. */
   joinAnew(): void {
-    this.host.identity = { nodeId: this.nextNodeId, role: 'swarm-worker' };
+    this.host.joinAnew();
     this.isMember = true;
-    this.#stays += 1;
     this.start();
   }
 

@@ -125,7 +125,9 @@ export class Departures {
     const { marks, seed } = this.#parts;
     this.removals += 1;
     if (this.#left.delete(nodeId)) marks.hit('the place of a manager that had left was cleared');
-    for (const joining of this.#joining) if (joining.nextNodeId === nodeId) joining.isTooLate();
+    for (const joining of this.#joining) {
+      if (joining.host.nextNodeId === nodeId) joining.host.isTooLate();
+    }
     const host = this.#all.find((each) => each.host.nodeId === nodeId);
     if (host === undefined || this.#joining.has(host)) return;
     const chance = new Stream(seed, `return of ${nodeId}`);
@@ -186,12 +188,13 @@ export class Departures {
       });
       return;
     }
-    this.#enroll(host, host.nextNodeId);
+    this.#enroll(host);
   }
 
-  #enroll(host: AnyHost, nodeId: string): void {
+  #enroll(host: AnyHost): void {
     const { checks, kernel } = this.#parts;
     if (!this.#joining.has(host)) return;
+    const { nextNodeId: nodeId } = host.host;
     const { leader } = this.#desks;
     const store = leader?.running?.store;
     if (leader !== undefined && store !== undefined) {
@@ -202,7 +205,7 @@ export class Departures {
       });
     }
     this.#after(againMs, () => {
-      this.#enroll(host, host.nextNodeId);
+      this.#enroll(host);
     });
   }
 
@@ -214,7 +217,7 @@ export class Departures {
     });
     // Those that a rebuild has left behind have let in nobody.
     if (this.#parts.checks.rebuilds !== rebuilds) return;
-    if (host.nextNodeId !== nodeId || !this.#joining.delete(host)) return;
+    if (host.host.nextNodeId !== nodeId || !this.#joining.delete(host)) return;
     this.#outlaws.delete(host);
     this.#parts.marks.hit('a host whose node was removed joined anew');
     host.joinAnew(this.#addresses());
