@@ -72,6 +72,10 @@ export class Call {
       : message;
     if (this.isStream && this.transport.network.isLost(this)) return;
     this.transport.network.onResponse(this, door, asResponse);
+    if (this.transport.network.breaks(this, true)) {
+      this.transport.break();
+      return;
+    }
     this.transport.down(() => {
       if (!this.isOver) this.outcome.answer(asResponse);
     });

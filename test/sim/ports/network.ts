@@ -28,6 +28,8 @@ export class Network {
   onServe: (call: Call, door: Door) => void = () => undefined;
   /** Whether the next message of a server's stream is lost without a trace. */
   isLost: (call: Call) => boolean = () => false;
+  /** Whether a connection breaks as a call's request, or its response, leaves. */
+  breaks: (call: Call, isAnswered: boolean) => boolean = () => false;
   mark: (mark: Mark) => void = () => undefined;
   readonly #hosts = new Map<string, Host>();
   readonly #doors = new Map<string, Door>();
@@ -60,6 +62,11 @@ export class Network {
   /** A host is found at this address from now on. */
   place(address: string, host: Host): void {
     this.#hosts.set(address, host);
+  }
+
+  /** Nobody is found there any more. */
+  vacate(address: string): void {
+    this.#hosts.delete(address);
   }
 
   hostOf(address: string): Host | undefined {
@@ -238,7 +245,8 @@ class Connection implements Disposable {
         if (opened === undefined || opened.isOver) break;
         const sent = network.codes(opened.method) ? opened.method.asRequest(request) : request;
         network.onRequest(opened, sent);
-        opened.transport.up(() => opened.incoming?.push(sent));
+        if (network.breaks(opened, false)) opened.transport.break();
+        else opened.transport.up(() => opened.incoming?.push(sent));
       }
       opened?.transport.up(() => opened.incoming?.end());
       return response;
@@ -352,9 +360,17 @@ class Connection implements Disposable {
       void door.serve(call, sent, false); // Never rejects.
     });
     if (!isTwice) return;
-    network.mark('a request arrived twice');
-    transport.up((door) => {
-      void door.serve(call, sent, true); // Never rejects.
-    });
+    const again = (): void => {
+      transport.up((door) => {
+        void door.serve(call, sent, true); // Never rejects.
+      });
+    };
+    if (method.name !== 'ProcessRaftMessage') {
+      network.mark('a request arrived twice');
+      again();
+      return;
+    }
+    network.mark('a message of Raft arrived again, and late');
+    network.kernel.after(network.wires.lateMs(this.#party.host, server), undefined, again);
   }
 }

@@ -72,6 +72,17 @@ export class Transport {
     if (!this.isBroken) this.#reset(this.#up);
   }
 
+  /** It breaks between the two: the client hears so first. */
+  break(): void {
+    const { network, client } = this;
+    if (this.#server === undefined) return;
+    network.wires.carry(this.#server, client.host, undefined, () => {
+      if (this.isBroken || !client.life.isAlive) return;
+      this.#fail('Connection dropped');
+      this.#reset(undefined);
+    });
+  }
+
   /** The server is told that nobody listens any more. */
   #reset(pipe: Pipe | undefined): void {
     if (this.#server === undefined) return;
@@ -98,15 +109,21 @@ export class Transport {
     const isKnown = this.door !== undefined;
     network.wires.carry(this.#server, client.host, undefined, () => {
       if (this.isBroken || !client.life.isAlive) return;
-      this.isBroken = true;
       if (!isKnown) network.mark('a connection was refused');
-      network.kernel.within(client.life, () => {
-        const message = isKnown
+      this.#fail(
+        isKnown
           ? 'Connection dropped'
-          : `No connection established. Last error: connect ECONNREFUSED ${this.address}`;
-        for (const call of this.calls) call.finish(new SwarmError('unavailable', message));
-        this.onBroken();
-      });
+          : `No connection established. Last error: connect ECONNREFUSED ${this.address}`,
+      );
+    });
+  }
+
+  /** The client hears that it is broken. */
+  #fail(message: string): void {
+    this.isBroken = true;
+    this.network.kernel.within(this.client.life, () => {
+      for (const call of this.calls) call.finish(new SwarmError('unavailable', message));
+      this.onBroken();
     });
   }
 }

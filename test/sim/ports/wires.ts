@@ -17,6 +17,9 @@ export interface Weather {
 const resendMs = 200;
 const resendsMax = 6;
 
+/** What arrives late does so after this, on average. */
+const lateMs = 1_000;
+
 /** One direction of a connection: what it carries arrives in order. */
 export interface Pipe {
   /** When the last of it arrives. */
@@ -79,6 +82,11 @@ export class Wires {
   /** Whether a request that may arrive twice does. */
   repeats(from: Host, to: Host): boolean {
     return this.#wire(from, to).chance.chance(this.weather.repeat);
+  }
+
+  /** How late a message arrives again that may be mixed up with others: Raft bears it. */
+  lateMs(from: Host, to: Host): number {
+    return this.#wire(from, to).chance.exponential(lateMs);
   }
 
   /** Nothing passes from a host to another until it is mended. */

@@ -97,6 +97,13 @@ export class AgentHost {
     else this.stop();
   }
 
+  /** `swarmd worker --join`, with its old identity: it is started again, and told where managers are. */
+  joinAt(addresses: readonly string[]): void {
+    this.crash(false);
+    this.addresses = addresses;
+    this.start();
+  }
+
   /** It has joined anew, as another node, and is told where managers are. */
   joinAnew(addresses: readonly string[]): void {
     this.host.joinAnew();

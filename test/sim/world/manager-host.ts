@@ -24,6 +24,9 @@ export interface Running {
 /** Where the manager of a number is found. */
 const addressOf = (number: number): string => `${ipOf(number)}:2377`;
 
+/** No world has as many hosts. */
+const hostsMax = 2_048;
+
 /** How a host begins. */
 interface Beginning {
   readonly clusterId: string;
@@ -38,7 +41,7 @@ export class ManagerHost {
   readonly name: HostName;
   readonly host: Host;
   readonly disk: Disk;
-  readonly address: string;
+  address: string;
   life = new Life();
   manager: Manager | undefined;
   running: Running | undefined;
@@ -63,6 +66,7 @@ export class ManagerHost {
   readonly #random: Stream;
   #isFounder: boolean;
   #isLeaving = false;
+  #moves = 0;
   /** Whom it goes on without. */
   #leftBehind: readonly RaftMember[] = [];
   #stop: AbortController | undefined;
@@ -134,6 +138,15 @@ export class ManagerHost {
     this.#isLeaving = true;
     if (this.isDown) this.#gone();
     else this.stop();
+  }
+
+  /** Its host has another address from now on; nobody answers at the old one. */
+  move(): void {
+    const { network } = this.#parts;
+    network.vacate(this.address);
+    this.#moves += 1;
+    this.address = addressOf(this.host.number + this.#moves * hostsMax);
+    network.place(this.address, this.host);
   }
 
   /** It has joined anew, as another node: a worker, as any. */

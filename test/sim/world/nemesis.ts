@@ -3,7 +3,9 @@ import type { ManagerHost } from './manager-host.ts';
 import type { Parts } from './parts.ts';
 import type { Fault, HostName } from './plan/plan.ts';
 import { ordinaryEngine } from './setting.ts';
+import type { Call } from '../ports/call.ts';
 import type { Host } from '../ports/host.ts';
+import type { Transport } from '../ports/transport.ts';
 
 const slowDisk = { syncMs: 400, stallChance: 0.05, stallMs: 4_000 };
 
@@ -14,6 +16,9 @@ type HostOf<K extends Fault['kind']> = K extends
   | 'damage'
   | 'crash-writing'
   | 'lose-disk'
+  | 'break-snapshot'
+  | 'crash-successor'
+  | 'move'
   | 'split'
   ? ManagerHost
   : K extends 'forget-tasks' | 'kill-containers' | 'engine' | 'lose-assignment'
@@ -32,6 +37,10 @@ export class Nemesis {
   readonly losing = new Set<string>();
   /** Who has lost one, and has not asked again: it notices with the next one. */
   readonly deaf = new Set<string>();
+  /** To whom the next snapshot breaks off, and whether it has arrived by then. */
+  readonly #breaking = new Map<Host, boolean>();
+  /** What becomes of the one to whom a manager hands the leadership over. */
+  readonly #onceHandingOver = new Map<Host, (to: ManagerHost) => void>();
   /** How many cuts there are between machines. */
   cutsOn = 0;
   #isOver = false;
@@ -72,6 +81,26 @@ export class Nemesis {
     },
     split: (fault, { host }) => {
       this.#split(fault, host);
+    },
+    'break-snapshot': ({ isArrived }, { host }) => {
+      this.#breaking.set(host, isArrived);
+    },
+    'crash-successor': ({ isPower, ms }, { host }) => {
+      this.#onceHandingOver.set(host, (to) => {
+        this.#parts.marks.hit('a manager died as the leadership was handed over to it');
+        to.crash(isPower);
+        this.#later(ms, () => {
+          this.#power(to);
+        });
+      });
+    },
+    move: ({ ms }, manager) => {
+      manager.crash(true);
+      manager.move();
+      this.#parts.marks.hit('a manager came back at another address');
+      this.#later(ms, () => {
+        this.#power(manager);
+      });
     },
     'lose-disk': ({ ms }, manager) => {
       if (!this.#maySpare(manager)) return;
@@ -153,6 +182,27 @@ export class Nemesis {
     means(fault, host);
   }
 
+  /** Whether a connection breaks now: before a snapshot arrives, or before that is confirmed. */
+  breaks({ method, transport }: Call, isArrived: boolean): boolean {
+    if (method.name !== 'StreamRaftMessage') return false;
+    const host = this.#parts.network.hostOf(transport.address);
+    if (host === undefined || this.#breaking.get(host) !== isArrived) return false;
+    this.#breaking.delete(host);
+    this.#parts.marks.hit(
+      isArrived ? 'a snapshot arrived, and nobody was told' : 'a snapshot broke off',
+    );
+    return true;
+  }
+
+  /** A manager tells another to take over. */
+  handsOver({ client, address }: Transport): void {
+    const what = this.#onceHandingOver.get(client.host);
+    const to = this.#managers.find((manager) => manager.address === address);
+    if (what === undefined || to === undefined) return;
+    this.#onceHandingOver.delete(client.host);
+    what(to);
+  }
+
   /** From now on nothing goes wrong, and everything that is down comes up. */
   heal(): void {
     const { kernel, network, setting } = this.#parts;
@@ -160,6 +210,8 @@ export class Nemesis {
     network.wires.heal();
     network.wires.weather = { ...network.wires.weather, loss: 0, repeat: 0 };
     this.losing.clear();
+    this.#breaking.clear();
+    this.#onceHandingOver.clear();
     this.cutsOn = 0;
     // No wire loses a message and goes on: if no other follows, the connection breaks.
     for (const agent of this.#agents) if (this.deaf.has(agent.host.nodeId)) agent.crash(false);
@@ -254,15 +306,19 @@ export class Nemesis {
     });
   }
 
-  /** Whether the group bears it that a log is gone for good. */
-  #maySpare({ disk }: ManagerHost): boolean {
-    const { voters } = this.#parts.checks.raft.configurations.newest;
-    const { raftId } = disk;
-    if (raftId === undefined) return false;
-    const lost = [...voters].filter(
-      (id) => id === raftId || !this.#managers.some((manager) => manager.disk.raftId === id),
+  /** Whether the group bears it that a log is gone for good, as the others know the group. */
+  #maySpare(lost: ManagerHost): boolean {
+    const { configurations } = this.#parts.checks.raft;
+    const { newest } = configurations;
+    if (lost.disk.raftId === undefined) return false;
+    const others = this.#managers.filter((manager) => manager !== lost);
+    const known = others.map(
+      ({ running }) => running?.raft.status().lastApplied ?? newest.since - 1,
     );
-    return 2 * (voters.size - lost.length) > voters.size;
+    return [newest, ...known.map((index) => configurations.at(index))].every(({ voters }) => {
+      const left = [...voters].filter((id) => others.some(({ disk }) => disk.raftId === id));
+      return 2 * left.length > voters.size;
+    });
   }
 
   #lose(machine: Host, rate: number): void {

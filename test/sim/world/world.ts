@@ -1,3 +1,4 @@
+import type { ProcessRaftMessageRequest } from '../../../src/api/gen/types.ts';
 import { messageOf } from '../../../src/runtime/index.ts';
 import { Checks } from '../checks/checks.ts';
 import { updatesMs, whatIsAmissOfManagers, whatIsMissing } from '../checks/liveness.ts';
@@ -134,6 +135,7 @@ export class World {
     );
     network.onRequest = (call, request) => {
       checks.requested(call, request);
+      if (handsOver(call, request)) this.#nemesis.handsOver(call.transport);
       const { nodeId } = call.transport.client.host;
       if (call.method.name === 'Assignments' && this.#nemesis.deaf.delete(nodeId)) {
         marks.hit('an assignment was lost, and all were asked for again');
@@ -146,6 +148,7 @@ export class World {
       checks.answered(call, response);
     };
     network.isLost = (call) => this.#isLost(call);
+    network.breaks = (call, isAnswered) => this.#nemesis.breaks(call, isAnswered);
     network.mark = (mark) => {
       marks.hit(mark);
     };
@@ -318,6 +321,11 @@ function textOf(now: number, host: string, { level, fields, message }: Line): st
   const error = err === undefined ? '' : ` (${messageOf(err)})`;
   return `${now.toFixed(1).padStart(9)} ${host.padEnd(4)} ${level} ${message}${error} ${JSON.stringify(rest)}`;
 }
+
+/** Whether a manager tells another to take over. */
+const handsOver = ({ method }: Call, request: unknown): boolean =>
+  /^ProcessRaftMessages?$/u.test(method.name) &&
+  (request as ProcessRaftMessageRequest).message?.type === 'MsgTimeoutNow';
 
 /** How long the updates under way may take, as the leader has them. */
 const updatesMsAt = (leader: ManagerHost | undefined): number =>

@@ -67,7 +67,8 @@ export class Departures {
       const { nodeId } = host.host;
       const isKnown = ledger.node(nodeId) !== undefined;
       if (isKnown) this.#outlaws.delete(host);
-      if (!isKnown && host.isMember && !this.#outlaws.has(host)) this.#seeTo(host, nodeId);
+      // One that has left may have been removed by what nobody had applied yet.
+      if (!isKnown && !this.#outlaws.has(host)) this.#seeTo(host, nodeId);
     }
     for (const { id } of ledger.nodes()) {
       const isSomebodys = this.#all.some((each) => each.isMember && each.host.nodeId === id);
@@ -139,7 +140,7 @@ export class Departures {
   }
 
   #seeTo(host: AnyHost, nodeId: string, ms: number = seenToMs.mean): void {
-    if (this.#joining.has(host)) return;
+    if (this.#joining.has(host) || this.#waiting.has(host)) return;
     this.#waiting.add(host);
     this.#after(ms, () => {
       this.#waiting.delete(host);

@@ -15,8 +15,13 @@ const againMs = 3_000;
 const triesMax = 10;
 /** Who was left behind has heard so by then, if anybody tells it. */
 const remindedMs = 15_000;
+/** So long after a swarm was rebuilt at another address the first worker is told. */
+const toldMs = 4_000;
 /** By then everybody has found the rebuilt manager. */
 const lookAfterMs = 25_000;
+
+/** How one goes on alone. */
+type How = Pick<Extract<Deed, { kind: 'rebuild' }>, 'isMoved' | 'backMs'>;
 
 /** What people do when most managers are lost: one goes on alone, and the others come back later. */
 export class Rebuilding {
@@ -33,7 +38,7 @@ export class Rebuilding {
   }
 
   /** All managers but one are lost. */
-  do({ host, way, waitMs, backMs }: Extract<Deed, { kind: 'rebuild' }>): void {
+  do({ host, way, isMoved, waitMs, backMs }: Extract<Deed, { kind: 'rebuild' }>): void {
     const survivor = this.#survivor(Number(host.slice(1)));
     if (survivor === undefined || this.#isUnderWay) return;
     this.#isUnderWay = true;
@@ -50,7 +55,7 @@ export class Rebuilding {
     this.#after(waitMs, () => {
       survivor.crash(false);
       survivor.isAway = true;
-      this.#goOnAlone(survivor, triesMax, backMs);
+      this.#goOnAlone(survivor, { isMoved, backMs }, triesMax);
     });
   }
 
@@ -103,7 +108,7 @@ export class Rebuilding {
     );
   }
 
-  #goOnAlone(survivor: ManagerHost, tries: number, backMs: number): void {
+  #goOnAlone(survivor: ManagerHost, how: How, tries: number): void {
     const { checks } = this.#parts;
     const isThere = survivor.isMember && survivor.disk.raftId !== undefined && tries > 0;
     if (!isThere || this.#isOver) {
@@ -112,21 +117,37 @@ export class Rebuilding {
       this.#bringBack();
       return;
     }
-    this.#rebuild(survivor, backMs).catch((error: unknown) => {
+    this.#rebuild(survivor, how).catch((error: unknown) => {
       if (!isSwarmError(error)) checks.broke('a rebuild', error);
       this.#after(againMs, () => {
-        this.#goOnAlone(survivor, tries - 1, backMs);
+        this.#goOnAlone(survivor, how, tries - 1);
       });
     });
   }
 
-  async #rebuild(survivor: ManagerHost, backMs: number): Promise<void> {
-    if (await survivor.rebuild()) this.#watchContainers();
+  async #rebuild(survivor: ManagerHost, { isMoved, backMs }: How): Promise<void> {
+    if (await survivor.rebuild()) {
+      this.#watchContainers();
+      if (isMoved) this.#move(survivor);
+    }
     survivor.isAway = false;
     survivor.start();
     this.#after(backMs, () => {
       this.#bringBack();
     });
+  }
+
+  /** The survivor has another address now: somebody tells the workers, one after the other. */
+  #move(survivor: ManagerHost): void {
+    const { marks } = this.#parts;
+    survivor.move();
+    marks.hit('a swarm was rebuilt at another address');
+    for (const [at, agent] of this.#hosts.agents.entries()) {
+      this.#after(toldMs + at * 500, () => {
+        if (agent.hasSession || !agent.isMember) return;
+        agent.joinAt([survivor.address]);
+      });
+    }
   }
 
   #bringBack(): void {

@@ -1,4 +1,5 @@
 import { pickByWeight, Stream } from '../../kernel/streams.ts';
+import { drawMishaps } from './draw-mishaps.ts';
 import { drawRebuild } from './draw-rebuild.ts';
 import { drawDepartures } from './draw-departures.ts';
 import {
@@ -29,7 +30,12 @@ export function drawPlan(seed: string, size: Size): Plan {
     const time = chance.chance(0.2) ? deed : anywhere;
     faults.push(...drawFault(chance, time, size));
   }
-  if (managers > 1) faults.push(...drawCrashes(new Stream(seed, 'crashes'), deeds, size));
+  if (managers > 1) {
+    faults.push(
+      ...drawCrashes(new Stream(seed, 'crashes'), deeds, size),
+      ...drawMishaps(new Stream(seed, 'mishaps'), deeds, healAt, size),
+    );
+  }
   const going =
     managers > 1
       ? [

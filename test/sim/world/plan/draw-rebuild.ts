@@ -19,6 +19,7 @@ export function drawRebuild(
   // What the others committed in the last seconds it does not have.
   const isBehind = chance.chance(0.5);
   const since = Math.round(chance.between(500, 6_000));
+  const isMoved = chance.chance(0.5);
   const split: Fault = {
     time: time - since,
     kind: 'split',
@@ -28,7 +29,7 @@ export function drawRebuild(
     ms: since + waitMs,
   };
   return {
-    deeds: [{ time, kind: 'rebuild', host, way, waitMs, backMs }],
+    deeds: [{ time, kind: 'rebuild', host, way, isMoved, waitMs, backMs }],
     faults: isBehind ? [split] : [],
   };
 }

@@ -50,6 +50,17 @@ export type Fault = { readonly time: number } & (
       readonly ms: number;
     }
   | { readonly kind: 'lose-assignment'; readonly host: HostName }
+  /** The next snapshot that is sent to it breaks off: before it arrives, or before that is confirmed. */
+  | { readonly kind: 'break-snapshot'; readonly host: HostName; readonly isArrived: boolean }
+  /** Whom it hands the leadership over to next crashes before it hears so. */
+  | {
+      readonly kind: 'crash-successor';
+      readonly host: HostName;
+      readonly ms: number;
+      readonly isPower: boolean;
+    }
+  /** It loses its power, and comes back at another address. */
+  | { readonly kind: 'move'; readonly host: HostName; readonly ms: number }
   /** Its disk is gone for good: it has an empty one. */
   | { readonly kind: 'lose-disk'; readonly host: HostName; readonly ms: number }
   /** Nothing passes between a host with its companions and all other managers. */
@@ -101,6 +112,8 @@ export type Deed = { readonly time: number } & (
       /** The one, or the next that can. */
       readonly host: HostName;
       readonly way: 'stopped' | 'cut';
+      /** Whether it has another address then. */
+      readonly isMoved: boolean;
       readonly waitMs: number;
       readonly backMs: number;
     }
