@@ -120,34 +120,55 @@ export class RollCall {
    * @returns whether it answered
    */
   async #call(address: string, signal: AbortSignal): Promise<boolean> {
-    const { connect, raft, advertise, transport } = this.#deps;
-    using connection = connect(address);
-    const options = {
-      signal,
-      deadlineMs: answerMsMax,
-      metadata: { [managerAddressName]: advertise },
-    };
-    const ask = async (raftId: RaftId): Promise<string | undefined> => {
-      try {
-        const { addr } = await connection.unary('Raft', 'ResolveAddress', { raftId }, options);
-        return addr;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (isRemovedAnswer(error) && raftId === raft.status().raftId) raft.noteRemoved();
-        if (isSwarmError(error, 'not-found')) return undefined;
-        throw error;
-      }
-    };
+    const { connect, raft, transport } = this.#deps;
+    const heard: { readonly raftId: RaftId; readonly at: string }[] = [];
     try {
-      await ask(raft.status().raftId);
-      for (const { raftId, addr } of this.#others) {
-        const found = await ask(raftId);
-        if (found !== undefined && found !== addr) transport.meet(raftId, found);
+      using connection = connect(address);
+      await this.#ask(connection, raft.status().raftId, signal);
+      for (const { raftId } of this.#others) {
+        const at = await this.#ask(connection, raftId, signal);
+        if (at !== undefined && at !== transport.addressOf(raftId)) heard.push({ raftId, at });
       }
-      return true;
     } catch {
       signal.throwIfAborted();
       return false;
+    }
+    await Promise.all(heard.map(async ({ raftId, at }) => this.#confirm(raftId, at, signal)));
+    return true;
+  }
+
+  /**
+   * Somebody says that a member is elsewhere. Who was away itself does not know better: that it is
+   * there counts once it says so there.
+   */
+  async #confirm(raftId: RaftId, address: string, signal: AbortSignal): Promise<void> {
+    const { connect, transport } = this.#deps;
+    try {
+      using connection = connect(address);
+      const at = await this.#ask(connection, raftId, signal);
+      if (at === address) transport.meet(raftId, address);
+    } catch {
+      signal.throwIfAborted();
+    }
+  }
+
+  /** Where another manager finds a member; `undefined`, if it does not. It hears where this one is. */
+  async #ask(
+    connection: RpcConnection,
+    raftId: RaftId,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const { raft, advertise } = this.#deps;
+    const metadata = { [managerAddressName]: advertise };
+    const options = { signal, deadlineMs: answerMsMax, metadata };
+    try {
+      const { addr } = await connection.unary('Raft', 'ResolveAddress', { raftId }, options);
+      return addr;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isRemovedAnswer(error) && raftId === raft.status().raftId) raft.noteRemoved();
+      if (isSwarmError(error, 'not-found')) return undefined;
+      throw error;
     }
   }
 }

@@ -76,6 +76,9 @@ export function whatIsAmissOfManagers(
     const isVoter = [...voters].some((id) => nodes.get(id) === host.nodeId);
     if (isVoter !== (role === 'MANAGER')) return `${name} is to be ${role}, and its vote says else`;
     if (isVoter !== (running !== undefined)) return `${name} runs what it should not`;
+    if (running !== undefined && running.raft.status().leaderId === undefined) {
+      return `${name} knows of no leader`;
+    }
   }
   return undefined;
 }

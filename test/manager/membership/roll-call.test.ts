@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import type { RpcConnection } from '../../../src/api/index.ts';
+import { RollCall } from '../../../src/manager/membership/roll-call.ts';
+import type { RaftId } from '../../../src/raft/index.ts';
+import { SwarmError } from '../../../src/runtime/index.ts';
+import { raftId } from '../../support/raft-network.ts';
+import { silentLog } from '../../support/silent-log.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
+
+const [self, second, third] = [raftId(1), raftId(2), raftId(3)];
+
+/** What the manager at an address says: where it finds each member. */
+type Answers = Readonly<Record<string, Readonly<Record<RaftId, string>>>>;
+
+/** A manager at `h1:1`, in whose log the others are at `h2:1` and `h3:1`, calls the roll once. */
+async function callRoll(answers: Answers): Promise<ReadonlyMap<RaftId, string>> {
+  const clock = new VirtualClock();
+  const known = new Map<RaftId, string>([
+    [second, 'h2:1'],
+    [third, 'h3:1'],
+  ]);
+  const connect = (address: string): RpcConnection => {
+    const unary = async (_service: string, _method: string, request: unknown): Promise<unknown> => {
+      const at = answers[address]?.[(request as { raftId: RaftId }).raftId]; // By the method.
+      if (answers[address] === undefined) throw new SwarmError('unavailable', 'nobody answers');
+      if (at === undefined) throw new SwarmError('not-found', 'not a member');
+      return { addr: at };
+    };
+    return { unary, [Symbol.dispose]: () => undefined } as unknown as RpcConnection; // All that is called.
+  };
+  const rollCall = new RollCall({
+    clock,
+    log: silentLog,
+    raft: {
+      status: () => ({ raftId: self, leaderId: undefined }) as never, // All that is read.
+      members: () =>
+        [...known].map(([id, addr]) => ({ raftId: id, nodeId: `n${id}`, addr }) as never),
+      isRemoved: () => false,
+      noteRemoved: () => undefined,
+    },
+    transport: {
+      addressOf: (id) => known.get(id),
+      meet: (id, address) => known.set(id, address) instanceof Map,
+    },
+    connect,
+    advertise: 'h1:1',
+    hints: [],
+    leftBehind: [],
+    silentMs: 500,
+  });
+  const life = new AbortController();
+  const ended = rollCall.run(life.signal);
+  await clock.advance(400);
+  life.abort();
+  await ended;
+  return known;
+}
+
+test('a member that has moved is found by what another says, once it says so itself', async () => {
+  const known = await callRoll({
+    'h2:1': { [self]: 'h1:1', [second]: 'h2:1', [third]: 'elsewhere:1' },
+    'elsewhere:1': { [self]: 'h1:1', [second]: 'h2:1', [third]: 'elsewhere:1' },
+  });
+  expect(known.get(third)).toBe('elsewhere:1');
+});
+
+test('who was away, and knows an old address, is not believed', async () => {
+  const known = await callRoll({
+    'h2:1': { [self]: 'h1:1', [second]: 'h2:1', [third]: 'old:1' },
+    'h3:1': { [self]: 'h1:1', [second]: 'h2:1', [third]: 'h3:1' },
+  });
+  expect(known.get(third)).toBe('h3:1');
+});
+
+test('who has taken over the address of another is not taken for it', async () => {
+  const known = await callRoll({
+    'h2:1': { [self]: 'h1:1', [second]: 'h2:1', [third]: 'old:1' },
+    'h3:1': { [self]: 'h1:1', [second]: 'h2:1', [third]: 'h3:1' },
+    'old:1': { [self]: 'h1:1', [second]: 'h2:1', [third]: 'h3:1' },
+  });
+  expect(known.get(third)).toBe('h3:1');
+});
