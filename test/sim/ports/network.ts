@@ -352,25 +352,24 @@ class Connection implements Disposable {
     const sent = network.codes(method) ? method.asRequest(request) : request;
     network.onRequest(call, sent);
     const server = network.hostOf(this.address);
-    const isTwice =
-      server !== undefined &&
-      repeatable.has(method.name) &&
-      network.wires.repeats(this.#party.host, server);
-    transport.up((door) => {
-      void door.serve(call, sent, false); // Never rejects.
-    });
-    if (!isTwice) return;
-    const again = (): void => {
+    const serve = (isRepeat: boolean): void => {
       transport.up((door) => {
-        void door.serve(call, sent, true); // Never rejects.
+        void door.serve(call, sent, isRepeat); // Never rejects.
       });
     };
-    if (method.name !== 'ProcessRaftMessage') {
+    serve(false);
+    if (server === undefined) return;
+    const { host } = this.#party;
+    if (repeatable.has(method.name) && network.wires.repeats(host, server)) {
       network.mark('a request arrived twice');
-      again();
-      return;
+      serve(true);
     }
+    const lateMs =
+      method.name === 'ProcessRaftMessage' ? network.wires.repeatsAfter(host, server) : undefined;
+    if (lateMs === undefined) return;
     network.mark('a message of Raft arrived again, and late');
-    network.kernel.after(network.wires.lateMs(this.#party.host, server), undefined, again);
+    network.kernel.after(lateMs, undefined, () => {
+      serve(true);
+    });
   }
 }

@@ -11,14 +11,16 @@ export interface Weather {
   readonly loss: number;
   /** How often a request arrives twice, where it may. */
   readonly repeat: number;
+  /** How often a message of Raft that has a call of its own arrives again, and late. */
+  readonly repeatLate: number;
 }
 
 /** A lost packet is sent again after this, twice this, … TCP's first timeout. */
 const resendMs = 200;
 const resendsMax = 6;
 
-/** What arrives late does so after this, on average. */
-const lateMs = 1_000;
+/** What arrives late does so after one of these, on average: among others, or after them all. */
+const lateMs = [10, 1_000] as const;
 
 /** One direction of a connection: what it carries arrives in order. */
 export interface Pipe {
@@ -84,9 +86,11 @@ export class Wires {
     return this.#wire(from, to).chance.chance(this.weather.repeat);
   }
 
-  /** How late a message arrives again that may be mixed up with others: Raft bears it. */
-  lateMs(from: Host, to: Host): number {
-    return this.#wire(from, to).chance.exponential(lateMs);
+  /** How late a message of Raft arrives again, if it does: Raft bears that it overtakes, and is overtaken. */
+  repeatsAfter(from: Host, to: Host): number | undefined {
+    const { chance } = this.#wire(from, to);
+    if (!chance.chance(this.weather.repeatLate)) return undefined;
+    return chance.exponential(chance.pick(lateMs));
   }
 
   /** Nothing passes from a host to another until it is mended. */

@@ -208,7 +208,7 @@ export class Nemesis {
     const { kernel, network, setting } = this.#parts;
     this.#isOver = true;
     network.wires.heal();
-    network.wires.weather = { ...network.wires.weather, loss: 0, repeat: 0 };
+    network.wires.weather = { ...network.wires.weather, loss: 0, repeat: 0, repeatLate: 0 };
     this.losing.clear();
     this.#breaking.clear();
     this.#onceHandingOver.clear();

@@ -1,4 +1,4 @@
-import type { Stream } from '../kernel/streams.ts';
+import { Stream } from '../kernel/streams.ts';
 import type { DiskPace } from '../ports/disk.ts';
 import type { EnginePace } from '../ports/engine.ts';
 import type { Weather } from '../ports/wires.ts';
@@ -19,7 +19,9 @@ export interface Setting {
 export const ordinaryEngine: EnginePace = { pullMs: 300, startMs: 80, stopMs: 150 };
 
 /** Most worlds are ordinary in most things, and strange in one or two. */
-export function drawSetting(chance: Stream): Setting {
+export function drawSetting(seed: string): Setting {
+  const chance = new Stream(seed, 'setting');
+  const late = new Stream(seed, 'late');
   const isRare = (): boolean => chance.chance(0.15);
   return {
     hasCodec: chance.chance(0.1),
@@ -28,6 +30,7 @@ export function drawSetting(chance: Stream): Setting {
       jitterMs: isRare() ? chance.between(5, 80) : 0.5,
       loss: isRare() ? chance.between(0.005, 0.08) : 0,
       repeat: isRare() ? chance.between(0.005, 0.05) : 0,
+      repeatLate: late.chance(0.4) ? late.between(0.01, 0.1) : 0,
     },
     disk: {
       syncMs: isRare() ? chance.between(10, 80) : 2,

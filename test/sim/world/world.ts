@@ -79,7 +79,7 @@ export class World {
 
   constructor({ seed, size, plan, tell }: WorldOptions) {
     const { kernel, marks } = this;
-    const setting = drawSetting(new Stream(seed, 'setting'));
+    const setting = drawSetting(seed);
     const wires = new Wires(kernel, seed, setting.weather);
     const network = new Network(kernel, wires, setting);
     const checks = new Checks(kernel, marks);

@@ -153,6 +153,10 @@ export class MemberRules {
     const [head] = entries;
     if (head === undefined) return;
     if (disk.durableIndex >= head.index) marks.hit('entries that were not committed were replaced');
+    // What follows an entry goes with it: that is for entries of another leader alone. Raft §5.3
+    if (disk.durableIndex >= head.index && disk.termAt(head.index) === head.term) {
+      kernel.violate('only-conflicts-are-replaced', `${name} has entry ${head.index} already`);
+    }
     if (head.index <= record.applied) {
       kernel.violate('committed-entries-stay', `${name} replaces entry ${head.index} in its log`);
     }
