@@ -56,6 +56,11 @@ export class Configurations {
     return this.#all.at(-1) ?? nobody;
   }
 
+  /** The newest, and the one before: not all leaders have applied the newest. */
+  get lastTwo(): readonly Configuration[] {
+    return this.#all.slice(-2);
+  }
+
   /** The configuration once everything up to an entry is applied. */
   at(index: number): Configuration {
     return this.#all.findLast(({ since }) => since <= index) ?? nobody;

@@ -20,10 +20,43 @@ export class MessageRules {
   readonly #terms = new Map<string, number>();
   /** What a leader has last told a member to commit. */
   readonly #told = new Map<string, { readonly term: number; readonly commit: number }>();
+  /** When a member last answered a heartbeat of another. */
+  readonly #answered = new Map<string, number>();
   /** Who has acknowledged an entry. */
   readonly #spoken = new Set<RaftId>();
   /** Who asked whom for a pre-vote, in which term. */
   readonly #asked = new Set<string>();
+  /** What a message says, unless it refuses something. */
+  readonly #saying: Readonly<Partial<Record<Message['type'], (message: Message) => void>>> = {
+    MsgApp: (message) => {
+      this.#leads(message);
+    },
+    MsgSnap: (message) => {
+      this.#leads(message);
+    },
+    MsgHeartbeat: (message) => {
+      this.#leads(message);
+      this.#commits(message);
+    },
+    MsgHeartbeatResp: (message) => {
+      this.#follows(message);
+    },
+    MsgAppResp: (message) => {
+      this.#holds(message);
+    },
+    MsgPreVote: (message) => {
+      this.#asks(message);
+    },
+    MsgPreVoteResp: (message) => {
+      this.#answers(message);
+    },
+    MsgVoteResp: (message) => {
+      this.#votesFor(message);
+    },
+    MsgTimeoutNow: () => {
+      this.#deps.marks.hit('the leadership was handed over');
+    },
+  };
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -39,17 +72,16 @@ export class MessageRules {
     return id === candidate || this.#votes.get(`${id} ${term}`) === candidate;
   }
 
+  /** Whether one has answered a heartbeat of another since then. */
+  hasAnswered(id: RaftId, leader: RaftId, since: number): boolean {
+    return id === leader || (this.#answered.get(`${id} ${leader}`) ?? -Infinity) >= since;
+  }
+
   /** A message leaves. */
   sent(message: Message): void {
     const { type, reject } = message;
     if (type !== 'MsgPreVote' && type !== 'MsgPreVoteResp') this.#speaksOf(message);
-    if (type === 'MsgApp' || type === 'MsgHeartbeat' || type === 'MsgSnap') this.#leads(message);
-    if (type === 'MsgHeartbeat') this.#commits(message);
-    if (type === 'MsgTimeoutNow') this.#deps.marks.hit('the leadership was handed over');
-    if (type === 'MsgPreVote') this.#asks(message);
-    if (type === 'MsgPreVoteResp' && !reject) this.#answers(message);
-    if (type === 'MsgVoteResp' && !reject) this.#votesFor(message);
-    if (type === 'MsgAppResp' && !reject) this.#holds(message);
+    if (!reject) this.#saying[type]?.(message);
   }
 
   /** The term of a message is on its sender's disk. */
@@ -97,6 +129,10 @@ export class MessageRules {
       'only-what-is-held-is-committed',
       `${from} tells ${to} to commit ${commit} of term ${term}: it has ${held ?? 'nothing'} there`,
     );
+  }
+
+  #follows({ from, to }: Message): void {
+    this.#answered.set(`${from} ${to}`, this.#deps.kernel.now);
   }
 
   #asks({ from, to, term }: Message): void {

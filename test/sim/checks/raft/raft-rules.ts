@@ -41,6 +41,9 @@ export class RaftRules {
   /** What a disk that was lost had held. */
   readonly #lost = new Map<RaftId, number>();
   #logMax = Infinity;
+  /** What was let through in this step. */
+  readonly #reads: { readonly name: string; readonly raftId: RaftId; readonly askedAt: number }[] =
+    [];
 
   constructor(kernel: Kernel, marks: Marks) {
     this.#kernel = kernel;
@@ -137,6 +140,7 @@ export class RaftRules {
       if (disk.length <= this.#logMax) continue;
       this.#kernel.violate('logs-are-bounded', `${name} holds ${disk.length} entries`);
     }
+    this.#checkReads();
   }
 
   /** A leader that was replaced notices. Thesis §6.2 */
@@ -182,19 +186,40 @@ export class RaftRules {
     return this.#seats.some(({ disk }) => disk.raftId === id && disk.durableIndex >= index);
   }
 
-  /** A read that is let through sees all that anybody had applied when it was asked for. Thesis §6.4 */
+  /**
+   * A read that is let through sees all that anybody had applied when it was asked for; a majority
+   * has followed its leader since then. Thesis §6.4
+   */
   #holdReads(raft: RaftDriver, name: string): void {
     const confirm = raft.confirmLeadership.bind(raft);
     raft.confirmLeadership = async (signal) => {
       const due = this.committed.lastIndex;
+      const askedAt = this.#kernel.now;
       await confirm(signal);
-      const { lastApplied } = raft.status();
-      if (lastApplied >= due) return;
+      const { raftId, lastApplied } = raft.status();
+      if (lastApplied < due) {
+        this.#kernel.violate(
+          'reads-are-current',
+          `${name} reads at ${lastApplied}, and ${due} was committed before it was asked`,
+        );
+      }
+      this.#reads.push({ name, raftId, askedAt });
+    };
+  }
+
+  /** A change of the group confirms what waits, too: it is known once everybody was looked at. */
+  #checkReads(): void {
+    for (const { name, raftId, askedAt } of this.#reads.splice(0)) {
+      const isConfirmed = this.configurations.lastTwo.some(({ voters }) => {
+        const since = [...voters].filter((id) => this.#messages.hasAnswered(id, raftId, askedAt));
+        return 2 * since.length > voters.size;
+      });
+      if (isConfirmed) continue;
       this.#kernel.violate(
         'reads-are-current',
-        `${name} reads at ${lastApplied}, and ${due} was committed before it was asked`,
+        `${name} reads, and no majority has answered since`,
       );
-    };
+    }
   }
 
   #recordOf(id: RaftId): MemberRecord {
