@@ -459,6 +459,19 @@ describe('§5.1, basics', () => {
     expect(new Set(network.terms()).size).toBe(1);
   });
 
+  test('an answer of an older term says nothing any more', () => {
+    const peer = leader({ terms: [1, 1] });
+    answersTo(peer, { type: 'MsgAppResp', term: 1, index: 3 });
+    answersTo(peer, { type: 'MsgAppResp', term: 1, index: 3, from: raftId(3) });
+    expect(peer.node.progressOf(raftId(2))?.matchIndex).toBe(0);
+    expect(peer.node.status.commitIndex).toBe(0);
+    const candidate = member({ terms: [1] });
+    candidate.node.campaign();
+    drain(candidate);
+    answersTo(candidate, { type: 'MsgVoteResp', term: 1 });
+    expect(role(candidate)).toBe('candidate');
+  });
+
   test('a leader or candidate whose term is out of date becomes a follower', () => {
     const peer = leader();
     answersTo(peer, { type: 'MsgAppResp', term: 5 });
