@@ -17,6 +17,7 @@ import {
   Session,
   type SessionDeps,
   type SessionMemory,
+  withWayOn,
 } from './session.ts';
 import { StatusReporter } from './status-reporter.ts';
 import { openTaskStore, type TaskStore } from './task-store.ts';
@@ -142,7 +143,8 @@ async function keepSession(
       log.info('node has changed: its description is told anew');
       observer.sessionClosed(undefined);
       waitMs = 0;
-    } catch (error) {
+    } catch (thrown) {
+      const error = withWayOn(thrown);
       observer.sessionClosed(signal.aborted ? undefined : error);
       signal.throwIfAborted();
       log.warn({ err: messageOf(error) }, 'session failed');

@@ -10,5 +10,5 @@ export {
   TaskExit,
   TemporaryFailure,
 } from './execution.ts';
-export type { ManagerConnection, Managers } from './session.ts';
+export { type ManagerConnection, type Managers, withWayOn } from './session.ts';
 export type { AssignmentRecord, TaskRecord, TaskStore } from './task-store.ts';

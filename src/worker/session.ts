@@ -345,3 +345,14 @@ const updateOf = ({
 const isSameNode = (known: Node | undefined, node: Node): boolean =>
   known !== undefined &&
   isEqual({ ...known, status: null, meta: null }, { ...node, status: null, meta: null });
+
+/**
+ * Adds the way on to what managers answer a node that was removed: it can only leave, and join as
+ * another node. Other errors stay as they are. swarmkit ca/auth.go `isBlacklisted`
+ */
+export function withWayOn(error: unknown): unknown {
+  if (!isSwarmError(error, 'permission-denied')) return error;
+  if (!error.message.includes('was removed from swarm')) return error;
+  const way = 'to be in it again, this node has to leave ("swarm leave --force") and join anew';
+  return new SwarmError(error.code, `${error.message}; ${way}`, { cause: error });
+}

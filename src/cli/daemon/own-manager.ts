@@ -8,6 +8,7 @@ import {
   messageOf,
   runTogether,
 } from '../../runtime/index.ts';
+import { withWayOn } from '../../worker/index.ts';
 
 /** A manager that is opened and not run yet. */
 interface OpenManager extends AsyncDisposable {
@@ -115,8 +116,9 @@ export class OwnManager<M extends OpenManager> {
       } catch (error) {
         signal.throwIfAborted();
         if (managerLog.exists || (isFirst && !mayPass(error))) throw error;
-        this.#error = messageOf(error);
-        log.warn({ err: error, pauseMs }, 'this node could not join the managers yet');
+        const told = withWayOn(error);
+        this.#error = messageOf(told);
+        log.warn({ err: told, pauseMs }, 'this node could not join the managers yet');
         await clock.sleep(pauseMs, signal);
       }
     }
