@@ -37,7 +37,7 @@ export function checkRoleChange({
   if (member === undefined) {
     throw new SwarmError('not-found', "can't find manager in raft memberlist");
   }
-  if (!mayLeave(member, members)) {
+  if (!mayLeave(view, member, members)) {
     throw refused("can't remove member from the raft: this would result in a loss of quorum");
   }
 }
@@ -49,14 +49,24 @@ export function checkRoleChange({
  *
  * @throws SwarmError failed-precondition
  */
-export function checkRemoval(node: Node, isForced: boolean, members: readonly RaftMember[]): void {
+export function checkRemoval({
+  view,
+  node,
+  isForced,
+  members,
+}: {
+  readonly view: ReadView;
+  readonly node: Node;
+  readonly isForced: boolean;
+  readonly members: readonly RaftMember[];
+}): void {
   const member = members.find(({ nodeId }) => nodeId === node.id);
   if (node.spec?.desiredRole === 'MANAGER' && member !== undefined) {
     throw refused(
       `node ${node.id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,
     );
   }
-  if (member !== undefined && !member.isLearner && !mayLeave(member, members)) {
+  if (member !== undefined && !member.isLearner && !mayLeave(view, member, members)) {
     throw refused("can't remove member from the raft: this would result in a loss of quorum");
   }
   if (!isForced && node.status?.state === 'READY') {
@@ -64,9 +74,19 @@ export function checkRemoval(node: Node, isForced: boolean, members: readonly Ra
   }
 }
 
-/** Whether a quorum of the others can be reached. swarmkit manager/state/raft CanRemoveMember */
-function mayLeave(leaving: RaftMember, members: readonly RaftMember[]): boolean {
+/**
+ * Whether a quorum of the others can be reached; also once those are gone that are on their way out.
+ * swarmkit manager/state/raft CanRemoveMember, which looks at the present members alone
+ */
+function mayLeave(view: ReadView, leaving: RaftMember, members: readonly RaftMember[]): boolean {
   const others = members.filter(({ raftId, isLearner }) => raftId !== leaving.raftId && !isLearner);
-  const quorum = Math.floor(others.length / 2) + 1;
-  return others.filter(({ isReachable }) => isReachable).length >= quorum;
+  const staying = others.filter(
+    ({ nodeId }) => view.get('node', nodeId)?.spec?.desiredRole === 'MANAGER',
+  );
+  return hasQuorum(others) && hasQuorum(staying);
+}
+
+function hasQuorum(voters: readonly RaftMember[]): boolean {
+  const quorum = Math.floor(voters.length / 2) + 1;
+  return voters.filter(({ isReachable }) => isReachable).length >= quorum;
 }

@@ -63,13 +63,14 @@ export function nodeMethods({
     removeNode: async ({ nodeId, force }) => {
       const id = required(nodeId);
       const surplus = store.view((view) => {
-        checkRemoval(found(view, 'node', id), force, raft.members());
+        const node = found(view, 'node', id);
+        checkRemoval({ view, node, isForced: force, members: raft.members() });
         return liveTasks(view, id).slice(orphansPerTransactionMax);
       });
       await store.batch(surplus.map((task) => (tx) => orphan(tx, task.id, clock.now())));
       await store.update((tx) => {
         const node = found(tx, 'node', id);
-        checkRemoval(node, force, raft.members());
+        checkRemoval({ view: tx, node, isForced: force, members: raft.members() });
         tx.update('cluster', withRemovedNode(theCluster(tx), node, clock.now()));
         for (const task of liveTasks(tx, id)) orphan(tx, task.id, clock.now());
         tx.remove('node', id);

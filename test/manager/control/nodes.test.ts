@@ -116,6 +116,18 @@ describe('updateNode', () => {
     expect(node?.spec?.desiredRole).toBe('WORKER');
   });
 
+  test('it leaves one also without those that are on their way out', async () => {
+    const managers = [member('m1'), member('m2'), member('m3', { isReachable: false })];
+    await withManagers(...managers, member('m4'));
+    await demote('m4');
+    await expect(demote('m2')).rejects.toMatchObject({
+      code: 'failed-precondition',
+      message: "can't remove member from the raft: this would result in a loss of quorum",
+    });
+    await demote('m3'); // One that is down may go as well.
+    await demote('m2');
+  });
+
   test('a manager that has no vote yet counts in no quorum', async () => {
     const learner = member('m3', { isLearner: true, isReachable: false });
     await withManagers(member('m1'), member('m2'), learner);
