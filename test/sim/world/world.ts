@@ -25,6 +25,8 @@ import { drawSetting } from './setting.ts';
 
 /** After the faults have ended everything is as it should be within this, in milliseconds. */
 const healingMs = 90_000;
+/** Somebody sees by then who has found no manager. */
+const lostMs = 20_000;
 /** And it is looked at this often. */
 const lookMs = 5_000;
 /**
@@ -204,6 +206,9 @@ export class World {
       // Somebody tells who has found none of the managers where they are.
       for (const agent of this.#agents) if (!agent.hasSession) agent.addresses = this.#addresses();
     });
+    kernel.after(healAt + lostMs, undefined, () => {
+      this.#tellTheLost();
+    });
     if (new Stream(this.#parts.seed, 'outsider').chance(0.5)) this.#letFlap(healAt);
     for (let at = healAt + lookMs; at <= endAt; at += lookMs) {
       kernel.after(at, undefined, () => {
@@ -219,6 +224,15 @@ export class World {
     const unexplained = clients.verdict();
     if (unexplained !== undefined) kernel.violate('clients-are-told-one-history', unexplained);
     else if (isWatched) this.marks.hit('clients were told one history');
+  }
+
+  /** Who knows managers by addresses alone that they have no longer is told: it cannot find out. */
+  #tellTheLost(): void {
+    const { network } = this.#parts;
+    for (const agent of this.#agents) {
+      const isLost = agent.addresses.every((address) => network.hostOf(address) === undefined);
+      if (isLost && agent.isMember) agent.joinAt(this.#addresses());
+    }
   }
 
   /** Where managers are. */
