@@ -17,6 +17,7 @@ import type { Party } from '../ports/host.ts';
 import type { EngineWatch, SimEngine } from '../ports/engine.ts';
 import type { ManagerHost, Running } from '../world/manager-host.ts';
 import { Age } from './age.ts';
+import { AssignmentRules } from './assignment-rules.ts';
 import { byEntry, type Entry, type Ledger } from './ledger.ts';
 import type { NodeRules } from './node-rules.ts';
 import { QuorumRules } from './raft/quorum-rules.ts';
@@ -54,9 +55,11 @@ export class Checks implements EngineWatch {
   readonly #watched = new Map<ManagerHost, Watched>();
   readonly #engines = new Map<string, SimEngine>();
   readonly #down = new Set<string>();
+  readonly #assignments: AssignmentRules;
 
   constructor(kernel: Kernel, marks: Marks) {
     this.#kernel = kernel;
+    this.#assignments = new AssignmentRules(kernel);
     this.#marks = marks;
     this.#ages = [new Age(kernel, marks, this.overlaps)];
     this.quorum = new QuorumRules(kernel, [], () => this.raft.configurations.newest);
@@ -227,14 +230,16 @@ export class Checks implements EngineWatch {
     if (method.name !== 'Assignments') return;
     // What a manager passes on is for the one it names.
     const nodeId = metadata['forwarded_cert_cn'] ?? transport.identity.nodeId;
-    const { changes } = response as AssignmentsMessage; // By the method.
-    for (const { assignment, action } of changes) {
+    const message = response as AssignmentsMessage; // By the method.
+    for (const { assignment, action } of message.changes) {
       const task = assignment?.task;
       if (!task || action === 'REMOVE') continue;
       this.#told(Number(task.meta?.version?.index ?? 0), `the agent of ${nodeId}`);
-      if (task.nodeId === nodeId) continue;
-      this.#kernel.violate('agents-run-their-own', `${nodeId} was sent task ${task.id} of another`);
     }
+    this.#assignments.answered(call, nodeId, message, (taskId) => {
+      this.step(); // What this message follows from may have been applied just now.
+      return this.#ages.some(({ ledger }) => hasEnded(ledger.task(taskId)));
+    });
   }
 
   stopping(engine: SimEngine, task: Task): void {
@@ -396,3 +401,6 @@ export class Checks implements EngineWatch {
     }
   }
 }
+
+const hasEnded = (task: Task | undefined): boolean =>
+  task === undefined || isTerminal(task.status?.state ?? 'NEW');

@@ -1,0 +1,59 @@
+import type { AssignmentsMessage } from '../../../src/api/gen/types.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Call } from '../ports/call.ts';
+
+/** What the agent at the other end of a stream has been sent. */
+interface Sent {
+  readonly secrets: Set<string>;
+  /** The secrets that each task needs. */
+  readonly tasks: Map<string, readonly string[]>;
+}
+
+/** An agent is sent its own tasks, and what they need, for as long as they need it. */
+export class AssignmentRules {
+  readonly #kernel: Kernel;
+  readonly #sent = new WeakMap<Call, Sent>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /**
+   * A message leaves for the agent of a node.
+   *
+   * @param isOver whether a task has ended, as far as anybody knows
+   */
+  answered(
+    call: Call,
+    nodeId: string,
+    { type, changes }: AssignmentsMessage,
+    isOver: (taskId: string) => boolean,
+  ): void {
+    const known = type === 'COMPLETE' ? undefined : this.#sent.get(call);
+    const sent = known ?? { secrets: new Set(), tasks: new Map() };
+    this.#sent.set(call, sent);
+    const { secrets, tasks } = sent;
+    for (const { assignment, action } of changes) {
+      const { secret, task } = assignment ?? {};
+      if (secret) {
+        if (action === 'REMOVE') secrets.delete(secret.id);
+        else secrets.add(secret.id);
+      }
+      if (!task) continue;
+      const needs = task.spec?.container?.secrets.map(({ secretId }) => secretId) ?? [];
+      if (action === 'REMOVE' || needs.length === 0) tasks.delete(task.id);
+      else tasks.set(task.id, needs);
+      if (action === 'REMOVE' || task.nodeId === nodeId) continue;
+      this.#kernel.violate('agents-run-their-own', `${nodeId} was sent task ${task.id} of another`);
+    }
+    this.#checkNeeds(sent, isOver);
+  }
+
+  #checkNeeds({ secrets, tasks }: Sent, isOver: (taskId: string) => boolean): void {
+    for (const [taskId, needs] of tasks) {
+      const missing = needs.find((id) => !secrets.has(id));
+      if (missing === undefined || isOver(taskId)) continue;
+      this.#kernel.violate('tasks-have-what-they-need', `task ${taskId} is without ${missing}`);
+    }
+  }
+}
