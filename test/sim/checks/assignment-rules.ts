@@ -9,10 +9,21 @@ interface Sent {
   readonly tasks: Map<string, readonly string[]>;
 }
 
+/** What the agent at the other end of a stream has got. */
+interface Got {
+  last: string;
+  /** When something was found to be missing. */
+  gapAt: number | undefined;
+}
+
+/** An agent that has missed a message asks for all of them again within this, in milliseconds. */
+const noticedMs = 1_000;
+
 /** An agent is sent its own tasks, and what they need, for as long as they need it. */
 export class AssignmentRules {
   readonly #kernel: Kernel;
   readonly #sent = new WeakMap<Call, Sent>();
+  readonly #got = new WeakMap<Call, Got>();
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -47,6 +58,22 @@ export class AssignmentRules {
       this.#kernel.violate('agents-run-their-own', `${nodeId} was sent task ${task.id} of another`);
     }
     this.#checkNeeds(sent, isOver);
+  }
+
+  /** A message arrives: of a stream with a gap the agent takes no more. */
+  delivered(call: Call, { appliesTo, resultsIn }: AssignmentsMessage): void {
+    const { now } = this.#kernel;
+    const got = this.#got.get(call);
+    if (got === undefined) {
+      this.#got.set(call, { last: resultsIn, gapAt: undefined });
+      return;
+    }
+    if (got.gapAt !== undefined && now - got.gapAt > noticedMs) {
+      const { nodeId } = call.transport.identity;
+      this.#kernel.violate('gaps-are-noticed', `${nodeId} goes on after a message was lost`);
+    }
+    if (appliesTo !== got.last) got.gapAt ??= now;
+    got.last = resultsIn;
   }
 
   #checkNeeds({ secrets, tasks }: Sent, isOver: (taskId: string) => boolean): void {

@@ -242,6 +242,12 @@ export class Checks implements EngineWatch {
     });
   }
 
+  /** A manager's answer arrives. */
+  delivered(call: Call, response: unknown): void {
+    if (call.method.name !== 'Assignments') return;
+    this.#assignments.delivered(call, response as AssignmentsMessage); // By the method.
+  }
+
   stopping(engine: SimEngine, task: Task): void {
     if (this.rebuilds === 0) return;
     const isWanted = this.#ages.every(({ ledger }) => {

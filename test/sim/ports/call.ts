@@ -77,7 +77,9 @@ export class Call {
       return;
     }
     this.transport.down(() => {
-      if (!this.isOver) this.outcome.answer(asResponse);
+      if (this.isOver) return;
+      this.transport.network.onDelivered(this, asResponse);
+      this.outcome.answer(asResponse);
     });
   }
 

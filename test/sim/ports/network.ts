@@ -24,6 +24,8 @@ export class Network {
   /** Sees each request as it leaves, and each response. */
   onRequest: (call: Call, request: unknown) => void = () => undefined;
   onResponse: (call: Call, door: Door, response: unknown) => void = () => undefined;
+  /** Sees each response as its caller gets it. */
+  onDelivered: (call: Call, response: unknown) => void = () => undefined;
   /** Sees each call as it comes to a door, before it is answered or refused. */
   onServe: (call: Call, door: Door) => void = () => undefined;
   /** Whether the next message of a server's stream is lost without a trace. */

@@ -149,6 +149,9 @@ export class World {
     network.onResponse = (call, _door, response) => {
       checks.answered(call, response);
     };
+    network.onDelivered = (call, response) => {
+      checks.delivered(call, response);
+    };
     network.isLost = (call) => this.#isLost(call);
     network.breaks = (call, isAnswered) => this.#nemesis.breaks(call, isAnswered);
     network.mark = (mark) => {
