@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 const run = promisify(execFile);
 const script = new URL('../../scripts/sim.mjs', import.meta.url).pathname;
+const root = new URL('../../', import.meta.url);
 
 /** What `npm run sim` says in the end, and whether it was content. */
 async function simulate(...flags: readonly string[]): Promise<{ code: unknown; said: string }> {
@@ -40,4 +42,14 @@ test.each([
   const size = ['--managers', managers, '--agents', '3'];
   const { code, said } = await simulate('--seeds', seeds, ...size);
   expect({ code, said }).toMatchObject({ code: 0 });
+});
+
+test('every planted bug still finds the line that it spoils', () => {
+  const bugs = JSON.parse(
+    readFileSync(new URL('test/sim/bugs/bugs.json', root), 'utf8'),
+  ) as readonly { readonly name: string; readonly file: string; readonly line: string }[];
+  const lost = bugs.filter(
+    ({ file, line }) => readFileSync(new URL(file, root), 'utf8').split(line).length !== 2,
+  );
+  expect(lost.map(({ name }) => name)).toEqual([]);
 });

@@ -4,6 +4,7 @@ import type { Call } from '../ports/call.ts';
 
 /** What the agent at the other end of a stream has been sent. */
 interface Sent {
+  last: string;
   readonly secrets: Set<string>;
   /** The secrets that each task needs. */
   readonly tasks: Map<string, readonly string[]>;
@@ -37,26 +38,22 @@ export class AssignmentRules {
   answered(
     call: Call,
     nodeId: string,
-    { type, changes }: AssignmentsMessage,
+    message: AssignmentsMessage,
     isOver: (taskId: string) => boolean,
   ): void {
-    const known = type === 'COMPLETE' ? undefined : this.#sent.get(call);
-    const sent = known ?? { secrets: new Set(), tasks: new Map() };
-    this.#sent.set(call, sent);
-    const { secrets, tasks } = sent;
+    const { type, appliesTo, changes } = message;
     for (const { assignment, action } of changes) {
-      const { secret, task } = assignment ?? {};
-      if (secret) {
-        if (action === 'REMOVE') secrets.delete(secret.id);
-        else secrets.add(secret.id);
-      }
-      if (!task) continue;
-      const needs = task.spec?.container?.secrets.map(({ secretId }) => secretId) ?? [];
-      if (action === 'REMOVE' || needs.length === 0) tasks.delete(task.id);
-      else tasks.set(task.id, needs);
-      if (action === 'REMOVE' || task.nodeId === nodeId) continue;
+      const task = assignment?.task;
+      if (!task || action === 'REMOVE' || task.nodeId === nodeId) continue;
       this.#kernel.violate('agents-run-their-own', `${nodeId} was sent task ${task.id} of another`);
     }
+    if (type === 'COMPLETE') {
+      this.#sent.set(call, { last: '', secrets: new Set(), tasks: new Map() });
+    }
+    const sent = this.#sent.get(call);
+    // Where one was lost, what follows says nothing.
+    if (sent?.last !== appliesTo) return;
+    take(sent, message);
     this.#checkNeeds(sent, isOver);
   }
 
@@ -82,5 +79,21 @@ export class AssignmentRules {
       if (missing === undefined || isOver(taskId)) continue;
       this.#kernel.violate('tasks-have-what-they-need', `task ${taskId} is without ${missing}`);
     }
+  }
+}
+
+function take(sent: Sent, { resultsIn, changes }: AssignmentsMessage): void {
+  const { secrets, tasks } = sent;
+  sent.last = resultsIn;
+  for (const { assignment, action } of changes) {
+    const { secret, task } = assignment ?? {};
+    if (secret) {
+      if (action === 'REMOVE') secrets.delete(secret.id);
+      else secrets.add(secret.id);
+    }
+    if (!task) continue;
+    const needs = task.spec?.container?.secrets.map(({ secretId }) => secretId) ?? [];
+    if (action === 'REMOVE' || needs.length === 0) tasks.delete(task.id);
+    else tasks.set(task.id, needs);
   }
 }

@@ -62,7 +62,7 @@ export class Checks implements EngineWatch {
     this.#assignments = new AssignmentRules(kernel);
     this.#marks = marks;
     this.#ages = [new Age(kernel, marks, this.overlaps)];
-    this.quorum = new QuorumRules(kernel, [], () => this.raft.configurations.newest);
+    this.quorum = new QuorumRules(kernel, [], () => this.#age);
   }
 
   /** What holds since the last rebuild. */
@@ -115,7 +115,7 @@ export class Checks implements EngineWatch {
     this.#snapshotEntries = snapshotEntries;
     if (managers.length > 1) this.ledger.remember();
     this.raft.meet(managers, snapshotEntries);
-    this.quorum = new QuorumRules(this.#kernel, managers, () => this.raft.configurations.newest);
+    this.quorum = new QuorumRules(this.#kernel, managers, () => this.#age);
     for (const engine of engines) this.joined(engine);
   }
 

@@ -29,6 +29,7 @@ const marksOfAny = [
   'an update was rolled back',
   'a drained node was emptied',
   'a service was removed while its tasks came up',
+  'a host was gone for good',
   'messages passed through the real codec',
 ] as const;
 

@@ -46,6 +46,7 @@ export class Desks {
       workers: idsOf(this.#agents),
       managers: idsOf(this.#managers),
       accepted: (what, nodeId, askedAt) => {
+        checks.step(); // What was applied with it counts.
         checks.quorum.accepted(what, nodeId, askedAt);
       },
       now: () => kernel.now,

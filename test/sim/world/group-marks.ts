@@ -47,8 +47,8 @@ export class GroupMarks {
     const { marks, checks } = this.#parts;
     const [removed] = [...before.voters].filter((id) => !voters.has(id));
     if (removed === undefined) return;
-    checks.quorum.removed(after);
     const nodeId = before.nodes.get(removed) ?? '';
+    checks.quorum.removed(after, nodeId);
     this.#gone.add(nodeId);
     if (voters.size === 1) marks.hit('one manager alone was left');
     if (this.#nemesis.cutsOn > 0) marks.hit('a manager was removed while there was a cut');

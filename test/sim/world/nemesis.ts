@@ -21,7 +21,7 @@ type HostOf<K extends Fault['kind']> = K extends
   | 'move'
   | 'split'
   ? ManagerHost
-  : K extends 'forget-tasks' | 'kill-containers' | 'engine' | 'lose-assignment'
+  : K extends 'forget-tasks' | 'kill-containers' | 'engine' | 'lose-assignment' | 'lose-host'
     ? AgentHost
     : AnyHost;
 type Means = {
@@ -161,6 +161,11 @@ export class Nemesis {
         engine.onceStarting = undefined;
         engine.become('well');
       });
+    },
+    'lose-host': (_, agent) => {
+      agent.crash(true);
+      agent.isLost = true;
+      this.#parts.marks.hit('a host was gone for good');
     },
     'lose-assignment': (_, { host }) => {
       this.losing.add(host.nodeId);
@@ -336,6 +341,7 @@ export class Nemesis {
   }
 
   #power(host: AnyHost): void {
+    if ('isLost' in host && host.isLost) return;
     host.host.isUp = true;
     host.start();
   }

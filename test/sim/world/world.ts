@@ -159,6 +159,7 @@ export class World {
     };
     wires.onLate = () => {
       marks.hit('a message was held up by a cut, and arrived later');
+      checks.quorum.lateAt = kernel.now;
     };
     kernel.afterEach = () => {
       checks.step();
@@ -288,7 +289,7 @@ export class World {
       (host) => host.manager?.isLeader === true && !this.#checks.isBehind(host),
     );
     const members = <T extends ManagerHost | AgentHost>(hosts: readonly T[]): readonly T[] =>
-      hosts.filter((host) => !this.#departures.isOut(host));
+      hosts.filter((host) => !this.#departures.isOut(host) && !('isLost' in host && host.isLost));
     const missing =
       leader?.running === undefined
         ? 'nobody leads'

@@ -1,6 +1,7 @@
 import type { RaftId } from '../../../../src/raft/index.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Disk } from '../../ports/disk.ts';
+import type { Age } from '../age.ts';
 import type { Configuration } from './configurations.ts';
 
 /** A manager that was down for so long is known to be, even on a slow disk: it is five elections. */
@@ -17,31 +18,35 @@ interface Seat {
 export class QuorumRules {
   readonly #kernel: Kernel;
   readonly #seats: readonly Seat[];
-  readonly #newest: () => Configuration;
+  /** What holds now. */
+  readonly #age: () => Pick<Age, 'raft' | 'ledger'>;
+  /** When something last arrived that a cut had held up: what the dead had said seems to be alive. */
+  lateAt = -Infinity;
+  /** When the member of a node was taken out last. */
+  readonly #removedAt = new Map<string, number>();
 
-  constructor(kernel: Kernel, seats: readonly Seat[], newest: () => Configuration) {
+  constructor(kernel: Kernel, seats: readonly Seat[], age: () => Pick<Age, 'raft' | 'ledger'>) {
     this.#kernel = kernel;
     this.#seats = seats;
-    this.#newest = newest;
+    this.#age = age;
   }
 
   /**
    * Whether the voters have a majority without some node, without those that are nowhere, and without
    * those that may be taken out meanwhile.
-   *
-   * @param isStaying whether a node is to be a manager
    */
-  maySpare(nodeId: string, isStaying: (nodeId: string) => boolean): boolean {
-    const { voters, nodes } = this.#newest();
+  maySpare(nodeId: string): boolean {
+    const { voters, nodes } = this.#age().raft.configurations.newest;
     const left = [...voters].filter((id) => {
       const own = nodes.get(id) ?? '';
-      return own !== nodeId && this.#seatOf(id) !== undefined && isStaying(own);
+      return own !== nodeId && this.#seatOf(id) !== undefined && this.#isWanted(own);
     });
     return 2 * left.length > voters.size;
   }
 
   /** A member was taken out of the group: a majority of those that remain is somewhere. */
-  removed({ voters, since }: Configuration): void {
+  removed({ voters, since }: Configuration, nodeId: string): void {
+    this.#removedAt.set(nodeId, this.#kernel.now);
     const there = [...voters].filter((id) => this.#seatOf(id) !== undefined);
     if (2 * there.length > voters.size) return;
     this.#kernel.violate(
@@ -52,19 +57,30 @@ export class QuorumRules {
 
   /** Somebody was told that a node is demoted, or removed, having asked for it some time ago. */
   accepted(what: string, nodeId: string, askedAt: number): void {
-    const { voters, nodes } = this.#newest();
+    const { voters, nodes } = this.#age().raft.configurations.newest;
     const others = [...voters].filter((id) => nodes.get(id) !== nodeId);
     // The last one stays until there are others: these went while the answer was on its way.
     if (others.length === voters.size || others.length === 0) return;
     const dead = others.filter((id) => {
       const seat = this.#seatOf(id);
-      return seat === undefined || (seat.isDown && seat.downSince < askedAt - knownDownMs);
+      const since = Math.max(seat?.downSince ?? 0, this.lateAt);
+      return seat === undefined || (seat.isDown && since < askedAt - knownDownMs);
     });
-    if (2 * (others.length - dead.length) > others.length) return;
+    // One that was wanted again while it was being taken out joins anew.
+    const back = [...this.#removedAt].filter(
+      ([id, at]) => at >= askedAt && id !== nodeId && this.#isWanted(id),
+    );
+    const all = others.length + back.length;
+    if (2 * (all - dead.length) > all) return;
     this.#kernel.violate(
       'removals-keep-the-quorum',
       `to ${what} ${nodeId} was accepted: ${dead.length} of the ${others.length} other voters are down`,
     );
+  }
+
+  /** Whether a node is to be a manager. */
+  #isWanted(nodeId: string): boolean {
+    return this.#age().ledger.node(nodeId)?.spec?.desiredRole === 'MANAGER';
   }
 
   #seatOf(id: RaftId): Seat | undefined {

@@ -97,9 +97,7 @@ export class Departures {
     const { checks, marks, seed } = this.#parts;
     const { nodeId } = host.host;
     const isMember = [...checks.raft.configurations.newest.nodes.values()].includes(nodeId);
-    const isStaying = (id: string): boolean =>
-      checks.ledger.node(id)?.spec?.desiredRole === 'MANAGER';
-    if (isMember && !checks.quorum.maySpare(nodeId, isStaying)) return;
+    if (isMember && !checks.quorum.maySpare(nodeId)) return;
     if (isMember) {
       marks.hit('a manager left the swarm, and others served on');
       this.#left.add(nodeId);

@@ -44,6 +44,10 @@ export function drawPlan(seed: string, size: Size): Plan {
         ]
       : [];
   const all = [...deeds, ...going.flatMap((each) => each.deeds)];
+  // A rebuilt swarm waits for all its nodes, longer than a world lasts.
+  if (!all.some(({ kind }) => kind === 'rebuild')) {
+    faults.push(...drawLosses(new Stream(seed, 'losses'), healAt, size));
+  }
   return {
     faults: [...faults, ...going.flatMap((each) => each.faults)]
       .filter((fault) => fault.kind !== 'lose-disk' || !isTurn(fault, all))
@@ -251,6 +255,16 @@ function drawCrashes(chance: Stream, deeds: readonly Deed[], size: Size): Fault[
       isPower: chance.chance(0.3),
     }));
 }
+
+/** A worker that is gone for good: one of those that are not needed. */
+function drawLosses(chance: Stream, healAt: number, { agents }: Size): Fault[] {
+  if (agents < enoughAgents || !chance.chance(0.2)) return [];
+  const time = Math.round(chance.between(10_000, healAt - 5_000));
+  return [{ time, kind: 'lose-host', host: `a${chance.integer(agents - 1)}` }];
+}
+
+/** With so many, one may be lost. */
+const enoughAgents = 4;
 
 /** With fewer agents than this, all might be drained at the same time. */
 const fewAgents = 10;

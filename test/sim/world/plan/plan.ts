@@ -50,6 +50,8 @@ export type Fault = { readonly time: number } & (
       readonly ms: number;
     }
   | { readonly kind: 'lose-assignment'; readonly host: HostName }
+  /** It is gone for good, with all that ran there. */
+  | { readonly kind: 'lose-host'; readonly host: HostName }
   /** The next snapshot that is sent to it breaks off: before it arrives, or before that is confirmed. */
   | { readonly kind: 'break-snapshot'; readonly host: HostName; readonly isArrived: boolean }
   /** Whom it hands the leadership over to next crashes before it hears so. */
