@@ -187,8 +187,8 @@ export class Manager implements AsyncDisposable {
       met: (id, address) => {
         seat.met(id, address);
       },
-      learn: (id, address) => {
-        seat.learn(id, address);
+      hear: (id, address) => {
+        seat.hear(id, address);
       },
     });
     return {

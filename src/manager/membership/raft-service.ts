@@ -31,8 +31,8 @@ interface Deps {
   readonly advertise: string;
   /** Is told where a manager says that it is. */
   readonly met: (nodeId: string, address: string) => void;
-  /** Is told where a member that sends messages is, should the log not say so. */
-  readonly learn: (id: RaftId, address: string) => void;
+  /** Is told where a member that sends messages is, should the log not say so, or not yet. */
+  readonly hear: (id: RaftId, address: string) => void;
 }
 
 /**
@@ -112,7 +112,7 @@ export class RaftService implements Handlers<'Raft'>, Handlers<'RaftStream'> {
     const raft = this.#deps.raft();
     const message = messageFromWire(wire);
     raft.admit(message.from, caller.nodeId);
-    if (managerAddress !== undefined) this.#deps.learn(message.from, managerAddress);
+    if (managerAddress !== undefined) this.#deps.hear(message.from, managerAddress);
     raft.receive(message);
   }
 }

@@ -169,9 +169,9 @@ export class Seat implements AsyncDisposable {
     this.#rollCall?.met(nodeId, address);
   }
 
-  /** Where a member is, as it says itself, until our log says so. */
-  learn(id: RaftId, address: string): void {
-    if (this.addressOf(id) === undefined) this.#transport.learn(id, address);
+  /** Where a member is, as it says with what it sends. */
+  hear(id: RaftId, address: string): void {
+    this.#transport.hear(id, address);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

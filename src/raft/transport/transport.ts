@@ -64,6 +64,15 @@ export class Transport {
   }
 
   /**
+   * Where a member is that has sent something, by its own word. A log that is far behind names the
+   * address that it had then: what it sends later says so again.
+   */
+  hear(id: RaftId, address: string): void {
+    if (this.#running?.raft.addressOf(id) === undefined) this.learn(id, address);
+    else this.meet(id, address);
+  }
+
+  /**
    * Where a member says itself that it is: so it is, until our log names yet another address.
    *
    * @returns whether that is news

@@ -15,7 +15,7 @@ async function* messages(): AsyncGenerator<ProcessRaftMessageRequest> {
 
 test('a stream of messages is taken as it comes, and ends with the manager', async () => {
   const taken: string[] = [];
-  const learnt: string[] = [];
+  const heard: string[] = [];
   const service = new RaftService({
     raft: () => ({
       admit: () => undefined,
@@ -28,7 +28,7 @@ test('a stream of messages is taken as it comes, and ends with the manager', asy
     addressOf: () => undefined,
     advertise: 'host:1',
     met: () => undefined,
-    learn: (id, address) => learnt.push(`${id} ${address}`),
+    hear: (id, address) => heard.push(`${id} ${address}`),
   });
   const life = new AbortController();
   const caller = {
@@ -44,7 +44,7 @@ test('a stream of messages is taken as it comes, and ends with the manager', asy
     managerAddress: 'host:2',
   });
   await expect.poll(() => taken).toEqual(['MsgHeartbeatResp']);
-  expect(learnt).toEqual(['2 host:2']); // Our log may not name it yet.
+  expect(heard).toEqual(['2 host:2']); // Our log may not name it yet.
   life.abort(new Error('the manager ends'));
   await expect(answered).rejects.toThrow('the manager ends');
 });

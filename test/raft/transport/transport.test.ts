@@ -51,7 +51,7 @@ async function setup(knownBy: Readonly<Record<string, string>>) {
     life.abort();
     await ended.catch(() => undefined);
   };
-  return { said, transport, answerTo4, stop };
+  return { said, transport, addresses, answerTo4, stop };
 }
 
 test('where an unknown member is, all are asked that the log names, be it for the first time', async () => {
@@ -71,10 +71,17 @@ test('if nobody knows it is asked again with the next message', async () => {
   await stop();
 });
 
-test('what a member says of itself is believed until the log says where it is', async () => {
-  const { said, transport, answerTo4, stop } = await setup({});
-  transport.learn(raftId(4), 'host:5');
+test('a member is answered where it says that it is, whatever a log says that is behind', async () => {
+  const { said, transport, addresses, answerTo4, stop } = await setup({});
+  transport.hear(raftId(4), 'host:5');
   await answerTo4();
-  expect(said).toEqual(['ProcessRaftMessage to host:5']);
+  expect(said.at(-1)).toBe('ProcessRaftMessage to host:5');
+  addresses.set(raftId(4), 'old:4'); // Where it was when it joined.
+  transport.hear(raftId(4), 'host:5');
+  await answerTo4();
+  expect(said.at(-1)).toBe('ProcessRaftMessage to host:5');
+  addresses.set(raftId(4), 'host:6'); // It has moved on, as others have heard.
+  await answerTo4();
+  expect(said.at(-1)).toBe('ProcessRaftMessage to host:6');
   await stop();
 });
