@@ -28,6 +28,8 @@ interface Deps {
 const heardMs = 1_000;
 /** Who was left behind and answers was told; it is told again, should it not have understood. */
 const toldMs = 5_000;
+/** Who has no vote yet asks so often whether it is still to have one. */
+const askedMs = 5_000;
 const answerMsMax = 1_000;
 
 /**
@@ -58,6 +60,7 @@ export class RollCall {
     const { hints, leftBehind } = this.#deps;
     await runTogether(signal, [
       async (inner) => this.#answerThoseWhoMoved(inner),
+      async (inner) => this.#whileWithoutVote(inner),
       ...this.#others.map(
         ({ raftId }) =>
           async (inner: AbortSignal): Promise<void> =>
@@ -101,6 +104,30 @@ export class RollCall {
       const addresses = moved.drain();
       if (addresses === 'resync') continue; // So many moves are nobody's.
       for (const address of new Set(addresses)) await this.#call(address, signal);
+    }
+  }
+
+  /**
+   * Who has no vote campaigns for none, and so would not hear that it was removed while it was cut
+   * off: it asks from time to time.
+   */
+  async #whileWithoutVote(signal: AbortSignal): Promise<void> {
+    const { clock, raft, transport, hints } = this.#deps;
+    const mayBeRemoved = (): boolean => {
+      const own = raft.status().raftId;
+      return raft.members().find(({ raftId }) => raftId === own)?.isLearner !== false;
+    };
+    for (;;) {
+      await clock.sleep(askedMs, signal);
+      if (!mayBeRemoved()) return;
+      const { leaderId } = raft.status();
+      const known = [leaderId, ...this.#others.map(({ raftId }) => raftId)]
+        .filter((id) => id !== undefined)
+        .map((id) => transport.addressOf(id))
+        .filter((address) => address !== undefined);
+      for (const address of new Set([...known, ...hints])) {
+        if (await this.#call(address, signal)) break;
+      }
     }
   }
 

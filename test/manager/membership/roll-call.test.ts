@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { RpcConnection } from '../../../src/api/index.ts';
 import { RollCall } from '../../../src/manager/membership/roll-call.ts';
-import type { RaftId } from '../../../src/raft/index.ts';
+import { memberRemoved, type RaftId } from '../../../src/raft/index.ts';
 import { SwarmError } from '../../../src/runtime/index.ts';
 import { raftId } from '../../support/raft-network.ts';
 import { silentLog } from '../../support/silent-log.ts';
@@ -79,4 +79,46 @@ test('who has taken over the address of another is not taken for it', async () =
     'old:1': { [self]: 'h1:1', [second]: 'h2:1', [third]: 'h3:1' },
   });
   expect(known.get(third)).toBe('h3:1');
+});
+
+test('who has no vote asks whether it was removed, as long as it has none', async () => {
+  const clock = new VirtualClock();
+  const calls: string[] = [];
+  const was = { removed: false, isLearner: true };
+  const connect = (address: string): RpcConnection => {
+    const unary = async (): Promise<unknown> => {
+      calls.push(address);
+      if (address === 'gone:1') throw new SwarmError('unavailable', 'nobody answers');
+      throw memberRemoved();
+    };
+    return { unary, [Symbol.dispose]: () => undefined } as unknown as RpcConnection; // All that is called.
+  };
+  const rollCall = new RollCall({
+    clock,
+    log: silentLog,
+    raft: {
+      status: () => ({ raftId: self, leaderId: second }) as never, // All that is read.
+      members: () => [{ raftId: self, nodeId: 'n1', addr: '', isLearner: was.isLearner } as never],
+      isRemoved: () => false,
+      noteRemoved: () => (was.removed = true),
+    },
+    transport: { addressOf: () => 'gone:1', meet: () => false },
+    connect,
+    advertise: 'h1:1',
+    hints: ['h2:1'],
+    leftBehind: [],
+    silentMs: 500,
+  });
+  const life = new AbortController();
+  const ended = rollCall.run(life.signal);
+  await clock.advance(1_000);
+  calls.length = 0; // What it asks when it comes up.
+  await clock.advance(5_000);
+  expect(calls).toEqual(['gone:1', 'h2:1']);
+  expect(was.removed).toBe(true);
+  was.isLearner = false;
+  await clock.advance(20_000);
+  expect(calls).toHaveLength(2);
+  life.abort();
+  await ended;
 });

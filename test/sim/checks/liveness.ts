@@ -40,6 +40,15 @@ export function whatIsMissing(view: ReadView, agents: readonly AgentHost[]): str
   return undefined;
 }
 
+/** Whether it is known of all hosts that are gone for good: until then their tasks are waited for. */
+export function whoIsNotMissed(view: ReadView, lost: readonly AgentHost[]): string | undefined {
+  const [one] = lost.filter(({ host }) => {
+    const state = view.get('node', host.nodeId)?.status?.state ?? 'DOWN';
+    return state !== 'DOWN';
+  });
+  return one && `${one.host.nodeId} is gone, and not missed`;
+}
+
 /** So long may one step of an update take, with an Engine that is slow and a task that is watched. */
 const updateStepMs = 3_000;
 

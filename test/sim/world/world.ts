@@ -1,7 +1,12 @@
 import type { ProcessRaftMessageRequest } from '../../../src/api/gen/types.ts';
 import { messageOf } from '../../../src/runtime/index.ts';
 import { Checks } from '../checks/checks.ts';
-import { updatesMs, whatIsAmissOfManagers, whatIsMissing } from '../checks/liveness.ts';
+import {
+  updatesMs,
+  whatIsAmissOfManagers,
+  whatIsMissing,
+  whoIsNotMissed,
+} from '../checks/liveness.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import { Marks } from '../kernel/marks.ts';
 import { Stream } from '../kernel/streams.ts';
@@ -12,7 +17,7 @@ import { Wires } from '../ports/wires.ts';
 import { AgentHost } from './agent-host.ts';
 import { Clients } from './clients.ts';
 import { Desks } from './desks.ts';
-import { Departures } from './group/departures.ts';
+import { Departures, isGone } from './group/departures.ts';
 import { Founding } from './group/founding.ts';
 import { Rebuilding } from './group/rebuilding.ts';
 import { GroupMarks } from './group-marks.ts';
@@ -289,7 +294,7 @@ export class World {
       (host) => host.manager?.isLeader === true && !this.#checks.isBehind(host),
     );
     const members = <T extends ManagerHost | AgentHost>(hosts: readonly T[]): readonly T[] =>
-      hosts.filter((host) => !this.#departures.isOut(host) && !('isLost' in host && host.isLost));
+      hosts.filter((host) => !this.#departures.isOut(host) && !isGone(host));
     const missing =
       leader?.running === undefined
         ? 'nobody leads'
@@ -298,6 +303,7 @@ export class World {
           : leader.running.store.view(
               (view) =>
                 whatIsAmissOfManagers(view, members(this.#managers), configurations.newest) ??
+                whoIsNotMissed(view, this.#agents.filter(isGone)) ??
                 whatIsMissing(view, members(this.#agents)),
             );
     if (this.#settledAt !== undefined && elections.newestTerm !== this.#settledIn) {
