@@ -7,6 +7,7 @@ import type { Call } from '../ports/call.ts';
 import type { Host } from '../ports/host.ts';
 import type { Transport } from '../ports/transport.ts';
 
+const calmJitterMs = 30;
 const slowDisk = { syncMs: 400, stallChance: 0.05, stallMs: 4_000 };
 
 type AnyHost = ManagerHost | AgentHost;
@@ -213,7 +214,10 @@ export class Nemesis {
     const { kernel, network, setting } = this.#parts;
     this.#isOver = true;
     network.wires.heal();
-    network.wires.weather = { ...network.wires.weather, loss: 0, repeat: 0, repeatLate: 0 };
+    const { weather } = network.wires;
+    // Where now and then a round trip takes as long as an election timeout there are elections.
+    const jitterMs = Math.min(weather.jitterMs, calmJitterMs);
+    network.wires.weather = { ...weather, jitterMs, loss: 0, repeat: 0, repeatLate: 0 };
     this.losing.clear();
     this.#breaking.clear();
     this.#onceHandingOver.clear();
