@@ -183,6 +183,7 @@ export class Manager implements AsyncDisposable {
     const raftService = new RaftService({
       raft,
       advertise: this.#deps.advertise,
+      letIn: async (signal) => seat.letIn(signal),
       addressOf: (id) => seat.addressOf(id),
       met: (id, address) => {
         seat.met(id, address);

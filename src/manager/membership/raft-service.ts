@@ -25,6 +25,8 @@ const snapshotBytesMax = 1_073_741_824;
 interface Deps {
   /** @throws SwarmError unavailable, while this manager is no member */
   readonly raft: () => Pick<RaftDriver, 'admit' | 'receive' | 'isRemoved' | 'status'>;
+  /** Waits until a manager that is being let in can take messages; it does not wait for any other. */
+  readonly letIn: (signal: AbortSignal) => Promise<void>;
   /** Where messages to another member go. */
   readonly addressOf: (id: RaftId) => string | undefined;
   /** Where this manager is found, whatever its log says so far. */
@@ -51,6 +53,7 @@ export class RaftService implements Handlers<'Raft'>, Handlers<'RaftStream'> {
     { message }: ProcessRaftMessageRequest,
     context: ServedContext,
   ): Promise<ProcessRaftMessageResponseInput> {
+    await this.#deps.letIn(context.signal);
     if (message !== null) this.#take(message, context);
     return {};
   }
@@ -64,6 +67,7 @@ export class RaftService implements Handlers<'Raft'>, Handlers<'RaftStream'> {
     requests: AsyncIterable<ProcessRaftMessageRequest>,
     context: ServedContext,
   ): Promise<ProcessRaftMessageResponseInput> {
+    await this.#deps.letIn(context.signal);
     const takeAll = async (): Promise<void> => {
       for await (const { message } of requests) if (message !== null) this.#take(message, context);
     };
@@ -76,6 +80,7 @@ export class RaftService implements Handlers<'Raft'>, Handlers<'RaftStream'> {
     requests: AsyncIterable<StreamRaftMessageRequest>,
     context: ServedContext,
   ): Promise<StreamRaftMessageResponseInput> {
+    await this.#deps.letIn(context.signal);
     const message = await assembled(messagesOf(requests), snapshotBytesMax);
     if (message !== undefined) this.#take(message, context);
     return {};

@@ -17,6 +17,7 @@ import {
 import {
   childOf,
   type Clock,
+  firstOf,
   isSwarmError,
   type Log,
   messageOf,
@@ -53,6 +54,8 @@ interface SeatDeps {
 const joinMsMax = 25_000;
 /** A manager that cannot be reached where it says it is gives up after so many attempts. */
 const unreachedMax = 10;
+/** Whoever speaks to a manager that is being let in waits for its log so long: half of its patience. */
+const letInMsMax = 1_000;
 const backoffMs = { first: 100, max: 2_000 } as const;
 
 /**
@@ -67,6 +70,8 @@ export class Seat implements AsyncDisposable {
   #raft: RaftDriver | undefined;
   #rollCall: RollCall | undefined;
   #hasRun = false;
+  /** Whether it has asked to be a member. */
+  #isBeingLetIn = false;
   #wasRefused = false;
 
   private constructor(deps: SeatDeps) {
@@ -132,6 +137,19 @@ export class Seat implements AsyncDisposable {
     return orAborted(this.#opened, signal);
   }
 
+  /**
+   * Resolves once a manager that is being let in has a log: its leader speaks to it before. It does
+   * so at once for any other, and after a while in any case.
+   */
+  async letIn(signal: AbortSignal): Promise<void> {
+    if (this.#raft !== undefined || !this.#isBeingLetIn) return;
+    await firstOf(
+      signal,
+      async (inner) => this.#deps.clock.sleep(letInMsMax, inner),
+      async (inner) => this.opened(inner).then(() => undefined),
+    );
+  }
+
   /** Joins, if need be, and takes part until the signal aborts or this member was removed. */
   async run(signal: AbortSignal): Promise<void> {
     this.#hasRun = true;
@@ -195,6 +213,7 @@ export class Seat implements AsyncDisposable {
   /** The log is made with the identity that the leader gives: a crash before is as if never asked. */
   async #join(signal: AbortSignal): Promise<void> {
     const { logs, clusterId, nodeId } = this.#deps;
+    this.#isBeingLetIn = true;
     const { raftId, members } = await this.#askToJoin(signal);
     const id = raftIdFrom(raftId);
     for (const member of members) this.#transport.learn(raftIdFrom(member.raftId), member.addr);

@@ -4,6 +4,7 @@ import { RaftService } from '../../../src/manager/membership/raft-service.ts';
 import { messageToWire } from '../../../src/raft/wire.ts';
 import { codecOf } from '../../../src/api/index.ts';
 import { aMessage, raftId } from '../../support/raft-network.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
 
 const asRequest = codecOf('ProcessRaftMessageRequest');
 
@@ -12,6 +13,14 @@ async function* messages(): AsyncGenerator<ProcessRaftMessageRequest> {
   yield asRequest.create({ message: messageToWire(message) });
   await new Promise(() => undefined); // The caller may have more to say.
 }
+
+const caller = {
+  kind: 'node',
+  nodeId: 'n2',
+  role: 'swarm-manager',
+  clusterId: 'c',
+  remoteIp: '',
+} as const;
 
 test('a stream of messages is taken as it comes, and ends with the manager', async () => {
   const taken: string[] = [];
@@ -25,19 +34,13 @@ test('a stream of messages is taken as it comes, and ends with the manager', asy
         throw new Error('not called');
       },
     }),
+    letIn: async () => undefined,
     addressOf: () => undefined,
     advertise: 'host:1',
     met: () => undefined,
     hear: (id, address) => heard.push(`${id} ${address}`),
   });
   const life = new AbortController();
-  const caller = {
-    kind: 'node',
-    nodeId: 'n2',
-    role: 'swarm-manager',
-    clusterId: 'c',
-    remoteIp: '',
-  } as const;
   const answered = service.processRaftMessages(messages(), {
     caller,
     signal: life.signal,
@@ -47,4 +50,34 @@ test('a stream of messages is taken as it comes, and ends with the manager', asy
   expect(heard).toEqual(['2 host:2']); // Our log may not name it yet.
   life.abort(new Error('the manager ends'));
   await expect(answered).rejects.toThrow('the manager ends');
+});
+
+test('what its leader says to a member that has no log yet waits for it', async () => {
+  const taken: string[] = [];
+  const clock = new VirtualClock();
+  const service = new RaftService({
+    raft: () => ({
+      admit: () => undefined,
+      receive: ({ type }) => taken.push(type),
+      isRemoved: () => false,
+      status: () => {
+        throw new Error('not called');
+      },
+    }),
+    letIn: async (signal) => clock.sleep(50, signal),
+    addressOf: () => undefined,
+    advertise: 'host:1',
+    met: () => undefined,
+    hear: () => undefined,
+  });
+  const { signal } = new AbortController();
+  const message = messageToWire(
+    aMessage({ type: 'MsgHeartbeat', from: raftId(2), to: raftId(1), term: 1 }),
+  );
+  const answered = service.processRaftMessage(asRequest.create({ message }), { caller, signal });
+  await clock.advance(40);
+  expect(taken).toEqual([]);
+  await clock.advance(10);
+  await answered;
+  expect(taken).toEqual(['MsgHeartbeat']);
 });
