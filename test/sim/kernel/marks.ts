@@ -44,6 +44,7 @@ const marksOfGroups = [
   'a manager was added while another was down',
   'a manager that was removed came back as another member',
   'a manager lost its disk',
+  'all managers were down',
   'a manager came back at another address',
   'a manager died as the leadership was handed over to it',
   'a snapshot broke off',

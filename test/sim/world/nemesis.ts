@@ -48,6 +48,9 @@ export class Nemesis {
   readonly #means: Means = {
     crash: ({ isPower, ms }, host) => {
       host.crash(isPower);
+      if (this.#managers.length > 1 && this.#managers.every(({ isDown }) => isDown)) {
+        this.#parts.marks.hit('all managers were down');
+      }
       this.#later(ms, () => {
         this.#power(host);
       });

@@ -27,5 +27,18 @@ export function drawMishaps(
       const ms = Math.round(chance.between(200, 20_000));
       return { time: anyTime(), kind: 'move', host: anyHost(), ms };
     }),
+    ...some(0.3, 2).flatMap(() =>
+      blackout(anyTime(), Math.round(chance.between(500, 20_000)), size),
+    ),
   ];
 }
+
+/** All managers lose their power, and have it back, in the same moment. */
+const blackout = (time: number, ms: number, size: Size): readonly Fault[] =>
+  Array.from({ length: managerHosts(size) }, (_, number) => ({
+    time,
+    kind: 'crash',
+    host: `m${number}`,
+    ms,
+    isPower: true,
+  }));
