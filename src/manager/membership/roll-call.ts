@@ -125,9 +125,8 @@ export class RollCall {
         .filter((id) => id !== undefined)
         .map((id) => transport.addressOf(id))
         .filter((address) => address !== undefined);
-      for (const address of new Set([...known, ...hints])) {
-        if (await this.#call(address, signal)) break;
-      }
+      // Who answers may not have heard of it either.
+      for (const address of new Set([...known, ...hints])) await this.#call(address, signal);
     }
   }
 
