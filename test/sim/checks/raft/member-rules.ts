@@ -209,9 +209,12 @@ export class MemberRules {
     const ids = (isLearner: boolean): RaftId[] =>
       members.filter((member) => member.isLearner === isLearner).map(({ raftId }) => raftId);
     if (isGroup(configuration, ids(false), ids(true))) return;
+    // While one snapshot is being saved another has come, and counts already.
+    const next = configurations.at(this.#raft.status().commitIndex);
+    if (isGroup(next, ids(false), ids(true))) return;
     kernel.violate(
       'one-group',
-      `${name} has voters ${ids(false).join(', ')} and learners ${ids(true).join(', ')} at ${index}`,
+      `${name} has ${textOf(ids(false), ids(true))} at ${index}; since ${configuration.since} there are ${textOf(configuration.voters, configuration.learners)}`,
     );
   }
 
@@ -267,3 +270,6 @@ const isGroup = (
   learners.size === asLearners.length &&
   asVoters.every((id) => voters.has(id)) &&
   asLearners.every((id) => learners.has(id));
+
+const textOf = (voters: Iterable<RaftId>, learners: Iterable<RaftId>): string =>
+  `voters ${[...voters].join(', ')} and learners ${[...learners].join(', ')}`;
