@@ -24,8 +24,8 @@ interface Undertaking {
   readonly key: string;
   readonly call: Call;
   readonly known: Known | undefined;
-  /** Whether it is asked of a manager that was left behind by a rebuild. */
-  readonly isBehind: boolean;
+  /** Whether it is asked of a manager that was left behind by a rebuild, as far as is known now. */
+  readonly isBehind: () => boolean;
 }
 
 /**
@@ -87,7 +87,7 @@ export class Clients {
       key,
       call: this.#drawCall(client, key),
       known: known.get(key),
-      isBehind: this.#parts.checks.isBehind(host),
+      isBehind: () => this.#parts.checks.isBehind(host),
     };
     this.#parts.kernel.within(life, () => {
       void this.#carryOut(client, undertaking).then(over);
@@ -112,9 +112,12 @@ export class Clients {
     const at = this.#history.length;
     const calledAt = kernel.now;
     const { rebuilds } = checks;
+    const wasBehind = undertaking.isBehind();
     const note = (answer: Answer | undefined): void => {
-      // Across a rebuild nobody knows which of the two it was that answered.
-      const known = checks.rebuilds === rebuilds && !undertaking.isBehind ? answer : undefined;
+      // Across a rebuild nobody knows which of the two it was that answered; nor of a manager that
+      // was let in meanwhile by those who were left behind.
+      const isOne = checks.rebuilds === rebuilds && !wasBehind && !undertaking.isBehind();
+      const known = isOne ? answer : undefined;
       this.#history[at] = { key, call, answer: known, calledAt, answeredAt: kernel.now };
     };
     note(undefined);
