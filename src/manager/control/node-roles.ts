@@ -44,8 +44,9 @@ export function checkRoleChange({
 
 /**
  * Whether a node may be forgotten: not before it is demoted, and by force only while it answers. One
- * whose demotion waits for the others to have a quorum is still needed: nobody listens to it any more
- * once it is forgotten, so the quorum would be lost with it.
+ * whose demotion waits for the others to have a quorum is still needed, and so is one of two that is
+ * about to go, whose vote lets it go: nobody listens to it any more once it is forgotten, so the
+ * quorum would be lost with it.
  *
  * @throws SwarmError failed-precondition
  */
@@ -66,7 +67,11 @@ export function checkRemoval({
       `node ${node.id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,
     );
   }
-  if (member !== undefined && !member.isLearner && !mayLeave(view, member, members)) {
+  const isNeeded =
+    member !== undefined &&
+    !member.isLearner &&
+    !(mayLeave(view, member, members) && isServedWithout(member, members));
+  if (isNeeded) {
     throw refused("can't remove member from the raft: this would result in a loss of quorum");
   }
   if (!isForced && node.status?.state === 'READY') {
@@ -84,6 +89,14 @@ function mayLeave(view: ReadView, leaving: RaftMember, members: readonly RaftMem
     ({ nodeId }) => view.get('node', nodeId)?.spec?.desiredRole === 'MANAGER',
   );
   return hasQuorum(others) && hasQuorum(staying);
+}
+
+/** Whether the others are a quorum of the present group, as long as the one is still counted. */
+function isServedWithout(one: RaftMember, members: readonly RaftMember[]): boolean {
+  const voters = members.filter(({ isLearner }) => !isLearner);
+  return hasQuorum(
+    voters.map((voter) => (voter.raftId === one.raftId ? { ...voter, isReachable: false } : voter)),
+  );
 }
 
 function hasQuorum(voters: readonly RaftMember[]): boolean {

@@ -178,10 +178,21 @@ describe('removeNode', () => {
   });
 
   test('a manager that is being demoted is removed by force, though it is still a member', async () => {
-    await withManagers(member('m1'), member('m2'));
+    await withManagers(member('m1'), member('m2'), member('m3'));
     await demote('m2');
     await client.call('RemoveNode', { nodeId: 'm2', force: true });
     expect(client.store.view((view) => view.get('node', 'm2'))).toBeUndefined();
+  });
+
+  test('not one of two: it goes by its own vote, and nobody would hear it', async () => {
+    await withManagers(member('m1'), member('m2'));
+    await demote('m2');
+    await expect(client.call('RemoveNode', { nodeId: 'm2', force: true })).rejects.toMatchObject({
+      code: 'failed-precondition',
+      message: "can't remove member from the raft: this would result in a loss of quorum",
+    });
+    client.members.pop(); // It is out of the group.
+    await client.call('RemoveNode', { nodeId: 'm2', force: true });
   });
 
   test('a manager whose demotion waits for a quorum of the others is not removed, even by force', async () => {
