@@ -204,10 +204,12 @@ export class RaftDriver {
     return this.#members.isRemoved(id);
   }
 
-  /** Of a leader: whether a member has never acknowledged anything, so that it may begin anew. */
+  /**
+   * Of a leader: whether a member has never said anything, to this leader or another, so that it may
+   * begin anew. One that has said anything has promised something, or will have, when it arrives.
+   */
   isUnproven(id: RaftId): boolean {
-    const progress = this.#node.progressOf(id);
-    return progress?.isLearner === true && progress.matchIndex === 0;
+    return this.#node.progressOf(id)?.isLearner === true && this.#group.isUnheard(id);
   }
 
   /** Whether this member was removed: its own log says so, or another member did. */
@@ -253,6 +255,7 @@ export class RaftDriver {
       await before;
       const refusal = this.#members.refusalOf(wanted);
       if (refusal !== undefined) throw new SwarmError('failed-precondition', refusal);
+      if (wanted.type === 'ConfChangeAddLearnerNode') this.#group.adds(wanted.raftId);
       await this.#append('EntryConfChange', encodeMemberChange(wanted));
     };
     const changed = change();

@@ -46,8 +46,26 @@ describe('a member among others', () => {
     await leader.driver.propose(Buffer.from('b'));
     cluster.heal();
     await cluster.pass(20);
+    expect(leader.driver.isUnproven(raftId)).toBe(false);
     expect(learner.machine.applied).toEqual(['a', 'b']);
     expect(learner.driver.members()[1]).toMatchObject({ isLearner: false });
+  });
+
+  test('whether a learner has ever said anything only the leader that has added it can know', async () => {
+    const [first, second, third] = await cluster.ofThree();
+    await cluster.open(new MemoryLogStore(aLogIdentity('4')));
+    cluster.isolate('4');
+    const { raftId, nodeId } = aLogIdentity('4');
+    const member = { raftId, nodeId, addr: 'host-4:2377' };
+    const added = first.driver.changeMember({ type: 'ConfChangeAddLearnerNode', raftId, member });
+    await cluster.pass(3);
+    await added;
+    expect(first.driver.isUnproven(raftId)).toBe(true);
+    cluster.isolate('1');
+    await cluster.pass(40);
+    const leader = [second, third].find(({ driver }) => driver.status().isLeader);
+    expect(leader?.driver.members()).toHaveLength(4);
+    expect(leader?.driver.isUnproven(raftId)).toBe(false);
   });
 
   test('a removed member learns of it at once, and ends', async () => {

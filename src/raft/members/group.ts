@@ -22,6 +22,8 @@ interface GroupDeps {
 export class Group {
   readonly #deps: GroupDeps;
   readonly #heardAt = new Map<RaftId, number>();
+  /** Members that this one has added as a leader, and has heard nothing of: in which term. */
+  readonly #unheard = new Map<RaftId, number>();
   /** Whether this member led when its own removal was committed. */
   #ledItsRemoval = false;
 
@@ -45,6 +47,17 @@ export class Group {
 
   heard(id: RaftId): void {
     this.#heardAt.set(id, this.#deps.clock.monotonic());
+    this.#unheard.delete(id);
+  }
+
+  /** This member adds another. */
+  adds(id: RaftId): void {
+    this.#unheard.set(id, this.#deps.node.status.currentTerm);
+  }
+
+  /** Whether a member was added in this term, and nothing was heard of it: another leader may have. */
+  isUnheard(id: RaftId): boolean {
+    return this.#unheard.get(id) === this.#deps.node.status.currentTerm;
   }
 
   /** A member's process is gone: that it was heard from counts no more. */

@@ -19,7 +19,11 @@ export class GroupMarks {
 
   /** From now on. */
   watch(): void {
-    this.#parts.checks.raft.configurations.onChange = (before, after) => {
+    const { checks } = this.#parts;
+    const { configurations } = checks.raft;
+    configurations.onChange = (before, after) => {
+      // A rebuilt swarm has another group.
+      if (checks.raft.configurations !== configurations) return;
       this.#added(before, after);
       this.#removed(before, after);
     };
