@@ -312,7 +312,7 @@ export class World {
     const { from, until } = this.#unwatched;
     if (kernel.now > from && kernel.now < until) return;
     if (missing === undefined) {
-      this.#settledAt ??= kernel.now;
+      if (sinceMs >= 1.5 * lostMs) this.#settledAt ??= kernel.now;
       this.#settledIn = elections.newestTerm;
     }
     if (missing === undefined) return;
