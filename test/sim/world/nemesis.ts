@@ -231,9 +231,12 @@ export class Nemesis {
       if (host.life.isPaused) kernel.resume(host.life);
       host.host.clock.drift(1);
       this.#power(host);
-      kernel.after(3_000, undefined, () => {
-        this.#power(host);
-      });
+      // One that is ending, on a disk that stalls, takes its time.
+      for (const again of [3_000, 10_000, 20_000]) {
+        kernel.after(again, undefined, () => {
+          this.#power(host);
+        });
+      }
     }
     for (const { engine } of this.#agents) {
       engine.onceStarting = undefined;
