@@ -4,8 +4,8 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
 const run = promisify(execFile);
-const script = new URL('../../scripts/sim.mjs', import.meta.url).pathname;
 const root = new URL('../../', import.meta.url);
+const script = new URL('scripts/sim.mjs', root).pathname;
 
 /** What `npm run sim` says in the end, and whether it was content. */
 async function simulate(...flags: readonly string[]): Promise<{ code: unknown; said: string }> {

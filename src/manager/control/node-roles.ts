@@ -84,22 +84,23 @@ export function checkRemoval({
  * swarmkit manager/state/raft CanRemoveMember, which looks at the present members alone
  */
 function mayLeave(view: ReadView, leaving: RaftMember, members: readonly RaftMember[]): boolean {
-  const others = members.filter(({ raftId, isLearner }) => raftId !== leaving.raftId && !isLearner);
+  const others = othersThan(leaving, members);
   const staying = others.filter(
     ({ nodeId }) => view.get('node', nodeId)?.spec?.desiredRole === 'MANAGER',
   );
-  return hasQuorum(others) && hasQuorum(staying);
+  return hasQuorum(others, others.length) && hasQuorum(staying, staying.length);
 }
 
 /** Whether the others are a quorum of the present group, as long as the one is still counted. */
 function isServedWithout(one: RaftMember, members: readonly RaftMember[]): boolean {
-  const voters = members.filter(({ isLearner }) => !isLearner);
-  return hasQuorum(
-    voters.map((voter) => (voter.raftId === one.raftId ? { ...voter, isReachable: false } : voter)),
-  );
+  const others = othersThan(one, members);
+  return hasQuorum(others, others.length + 1);
 }
 
-function hasQuorum(voters: readonly RaftMember[]): boolean {
-  const quorum = Math.floor(voters.length / 2) + 1;
-  return voters.filter(({ isReachable }) => isReachable).length >= quorum;
-}
+/** The other members that vote. */
+const othersThan = (one: RaftMember, members: readonly RaftMember[]): readonly RaftMember[] =>
+  members.filter(({ raftId, isLearner }) => raftId !== one.raftId && !isLearner);
+
+/** Whether so many of them can be reached as a group of `size` needs. */
+const hasQuorum = (voters: readonly RaftMember[], size: number): boolean =>
+  voters.filter(({ isReachable }) => isReachable).length >= Math.floor(size / 2) + 1;

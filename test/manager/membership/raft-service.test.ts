@@ -22,7 +22,8 @@ const caller = {
   remoteIp: '',
 } as const;
 
-test('a stream of messages is taken as it comes, and ends with the manager', async () => {
+/** A manager's service, with what it has taken, and where it has heard that others are. */
+function setup(letIn: (signal: AbortSignal) => Promise<void> = async () => undefined) {
   const taken: string[] = [];
   const heard: string[] = [];
   const service = new RaftService({
@@ -34,12 +35,17 @@ test('a stream of messages is taken as it comes, and ends with the manager', asy
         throw new Error('not called');
       },
     }),
-    letIn: async () => undefined,
+    letIn,
     addressOf: () => undefined,
     advertise: 'host:1',
     met: () => undefined,
     hear: (id, address) => heard.push(`${id} ${address}`),
   });
+  return { service, taken, heard };
+}
+
+test('a stream of messages is taken as it comes, and ends with the manager', async () => {
+  const { service, taken, heard } = setup();
   const life = new AbortController();
   const answered = service.processRaftMessages(messages(), {
     caller,
@@ -53,23 +59,8 @@ test('a stream of messages is taken as it comes, and ends with the manager', asy
 });
 
 test('what its leader says to a member that has no log yet waits for it', async () => {
-  const taken: string[] = [];
   const clock = new VirtualClock();
-  const service = new RaftService({
-    raft: () => ({
-      admit: () => undefined,
-      receive: ({ type }) => taken.push(type),
-      isRemoved: () => false,
-      status: () => {
-        throw new Error('not called');
-      },
-    }),
-    letIn: async (signal) => clock.sleep(50, signal),
-    addressOf: () => undefined,
-    advertise: 'host:1',
-    met: () => undefined,
-    hear: () => undefined,
-  });
+  const { service, taken } = setup(async (signal) => clock.sleep(50, signal));
   const { signal } = new AbortController();
   const message = messageToWire(
     aMessage({ type: 'MsgHeartbeat', from: raftId(2), to: raftId(1), term: 1 }),

@@ -12,6 +12,23 @@ const [self, second, third] = [raftId(1), raftId(2), raftId(3)];
 /** What the manager at an address says: where it finds each member. */
 type Answers = Readonly<Record<string, Readonly<Record<RaftId, string>>>>;
 
+type Deps = ConstructorParameters<typeof RollCall>[0];
+
+/** A manager at `h1:1` calls others, who answer what they are asked of a member. */
+function aRollCall(
+  answer: (address: string, id: RaftId) => unknown,
+  also: Pick<Deps, 'clock' | 'raft' | 'transport'> & Partial<Deps>,
+): RollCall {
+  const connect = (address: string): RpcConnection => {
+    const unary = async (_service: string, _method: string, request: unknown): Promise<unknown> =>
+      answer(address, (request as { raftId: RaftId }).raftId); // By the method.
+    return { unary, [Symbol.dispose]: () => undefined } as unknown as RpcConnection; // All that is called.
+  };
+  const log = silentLog;
+  const rest = { advertise: 'h1:1', hints: [], leftBehind: [], silentMs: 500 };
+  return new RollCall({ log, connect, ...rest, ...also });
+}
+
 /** A manager at `h1:1`, in whose log the others are at `h2:1` and `h3:1`, calls the roll once. */
 async function callRoll(answers: Answers): Promise<ReadonlyMap<RaftId, string>> {
   const clock = new VirtualClock();
@@ -19,18 +36,14 @@ async function callRoll(answers: Answers): Promise<ReadonlyMap<RaftId, string>> 
     [second, 'h2:1'],
     [third, 'h3:1'],
   ]);
-  const connect = (address: string): RpcConnection => {
-    const unary = async (_service: string, _method: string, request: unknown): Promise<unknown> => {
-      const at = answers[address]?.[(request as { raftId: RaftId }).raftId]; // By the method.
-      if (answers[address] === undefined) throw new SwarmError('unavailable', 'nobody answers');
-      if (at === undefined) throw new SwarmError('not-found', 'not a member');
-      return { addr: at };
-    };
-    return { unary, [Symbol.dispose]: () => undefined } as unknown as RpcConnection; // All that is called.
+  const answer = (address: string, id: RaftId): unknown => {
+    const addr = answers[address]?.[id];
+    if (answers[address] === undefined) throw new SwarmError('unavailable', 'nobody answers');
+    if (addr === undefined) throw new SwarmError('not-found', 'not a member');
+    return { addr };
   };
-  const rollCall = new RollCall({
+  const rollCall = aRollCall(answer, {
     clock,
-    log: silentLog,
     raft: {
       status: () => ({ raftId: self, leaderId: undefined }) as never, // All that is read.
       members: () =>
@@ -42,11 +55,6 @@ async function callRoll(answers: Answers): Promise<ReadonlyMap<RaftId, string>> 
       addressOf: (id) => known.get(id),
       meet: (id, address) => known.set(id, address) instanceof Map,
     },
-    connect,
-    advertise: 'h1:1',
-    hints: [],
-    leftBehind: [],
-    silentMs: 500,
   });
   const life = new AbortController();
   const ended = rollCall.run(life.signal);
@@ -85,17 +93,13 @@ test('who has no vote asks whether it was removed, as long as it has none', asyn
   const clock = new VirtualClock();
   const calls: string[] = [];
   const was = { removed: false, isLearner: true };
-  const connect = (address: string): RpcConnection => {
-    const unary = async (): Promise<unknown> => {
-      calls.push(address);
-      if (address === 'gone:1') throw new SwarmError('unavailable', 'nobody answers');
-      throw memberRemoved();
-    };
-    return { unary, [Symbol.dispose]: () => undefined } as unknown as RpcConnection; // All that is called.
+  const answer = (address: string): never => {
+    calls.push(address);
+    if (address === 'gone:1') throw new SwarmError('unavailable', 'nobody answers');
+    throw memberRemoved();
   };
-  const rollCall = new RollCall({
+  const rollCall = aRollCall(answer, {
     clock,
-    log: silentLog,
     raft: {
       status: () => ({ raftId: self, leaderId: second }) as never, // All that is read.
       members: () => [{ raftId: self, nodeId: 'n1', addr: '', isLearner: was.isLearner } as never],
@@ -103,11 +107,7 @@ test('who has no vote asks whether it was removed, as long as it has none', asyn
       noteRemoved: () => (was.removed = true),
     },
     transport: { addressOf: () => 'gone:1', meet: () => false },
-    connect,
-    advertise: 'h1:1',
     hints: ['h2:1'],
-    leftBehind: [],
-    silentMs: 500,
   });
   const life = new AbortController();
   const ended = rollCall.run(life.signal);

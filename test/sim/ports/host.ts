@@ -20,6 +20,8 @@ export class Host {
   identity: Identity;
   /** Without power it answers nobody, not even with a refusal. */
   isUp = true;
+  /** It is gone for good. */
+  isLost = false;
   /** So many times it has joined, or might have. */
   #stays = 1;
 

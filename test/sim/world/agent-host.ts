@@ -30,8 +30,6 @@ export class AgentHost {
   hasSession = false;
   /** Whether it is in the swarm, as far as it knows itself. */
   isMember = true;
-  /** It is gone for good. */
-  isLost = false;
   #isLeaving = false;
   /** The managers it knows. */
   addresses: readonly string[];
@@ -59,7 +57,7 @@ export class AgentHost {
 
   /** Starts a process, if none runs and there is power. */
   start(): void {
-    if (!this.isDown || !this.host.isUp || !this.isMember || this.isLost) return;
+    if (!this.isDown || !this.host.isUp || !this.isMember || this.host.isLost) return;
     this.isDown = false;
     const life = new Life();
     const stop = new AbortController();

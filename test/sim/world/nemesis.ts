@@ -168,7 +168,7 @@ export class Nemesis {
     },
     'lose-host': (_, agent) => {
       agent.crash(true);
-      agent.isLost = true;
+      agent.host.isLost = true;
       this.#parts.marks.hit('a host was gone for good');
     },
     'lose-assignment': (_, { host }) => {
@@ -351,7 +351,7 @@ export class Nemesis {
   }
 
   #power(host: AnyHost): void {
-    if ('isLost' in host && host.isLost) return;
+    if (host.host.isLost) return;
     host.host.isUp = true;
     host.start();
   }

@@ -17,7 +17,7 @@ import { Wires } from '../ports/wires.ts';
 import { AgentHost } from './agent-host.ts';
 import { Clients } from './clients.ts';
 import { Desks } from './desks.ts';
-import { Departures, isGone } from './group/departures.ts';
+import { Departures } from './group/departures.ts';
 import { Founding } from './group/founding.ts';
 import { Rebuilding } from './group/rebuilding.ts';
 import { GroupMarks } from './group-marks.ts';
@@ -294,7 +294,7 @@ export class World {
       (host) => host.manager?.isLeader === true && !this.#checks.isBehind(host),
     );
     const members = <T extends ManagerHost | AgentHost>(hosts: readonly T[]): readonly T[] =>
-      hosts.filter((host) => !this.#departures.isOut(host) && !isGone(host));
+      hosts.filter((host) => !this.#departures.isOut(host) && !host.host.isLost);
     const missing =
       leader?.running === undefined
         ? 'nobody leads'
@@ -303,7 +303,10 @@ export class World {
           : leader.running.store.view(
               (view) =>
                 whatIsAmissOfManagers(view, members(this.#managers), configurations.newest) ??
-                whoIsNotMissed(view, this.#agents.filter(isGone)) ??
+                whoIsNotMissed(
+                  view,
+                  this.#agents.filter(({ host }) => host.isLost),
+                ) ??
                 whatIsMissing(view, members(this.#agents)),
             );
     if (this.#settledAt !== undefined && elections.newestTerm !== this.#settledIn) {

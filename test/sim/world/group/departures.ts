@@ -93,7 +93,7 @@ export class Departures {
   /** A host leaves, unless the managers would have no quorum any more; its node is seen to later. */
   leave(name: HostName): void {
     const host = this.#all.find((each) => each.name === name);
-    if (host === undefined || !host.isMember || this.#joining.has(host) || isGone(host)) return;
+    if (host === undefined || !host.isMember || this.#joining.has(host) || host.host.isLost) return;
     const { checks, marks, seed } = this.#parts;
     const { nodeId } = host.host;
     const isMember = [...checks.raft.configurations.newest.nodes.values()].includes(nodeId);
@@ -138,7 +138,7 @@ export class Departures {
   }
 
   #seeTo(host: AnyHost, nodeId: string, ms: number = seenToMs.mean): void {
-    if (this.#joining.has(host) || this.#waiting.has(host) || isGone(host)) return;
+    if (this.#joining.has(host) || this.#waiting.has(host) || host.host.isLost) return;
     this.#waiting.add(host);
     this.#after(ms, () => {
       this.#waiting.delete(host);
@@ -192,7 +192,7 @@ export class Departures {
 
   #enroll(host: AnyHost): void {
     const { checks, kernel } = this.#parts;
-    if (isGone(host)) this.#joining.delete(host);
+    if (host.host.isLost) this.#joining.delete(host);
     if (!this.#joining.has(host)) return;
     const { nextNodeId: nodeId } = host.host;
     const { leader } = this.#desks;
@@ -227,8 +227,5 @@ export class Departures {
     this.#parts.kernel.after(ms, undefined, run);
   }
 }
-
-/** Whether a host is gone for good. */
-export const isGone = (host: AnyHost): boolean => 'isLost' in host && host.isLost;
 
 const delay = (chance: Stream): number => Math.min(seenToMs.max, chance.exponential(seenToMs.mean));
