@@ -241,12 +241,13 @@ function handleTransfer(raft: Raft, { from: transferee }: Message, progress: Pro
 }
 
 function handleReadIndex(raft: Raft, request: Message): void {
-  if (raft.membership.isSoleVoter(raft.id)) {
-    answer(raft, { request, index: raft.log.commitIndex });
-  } else if (raft.hasCommittedInTerm) {
-    askToConfirm(raft, request);
-  } else {
+  if (!raft.hasCommittedInTerm) {
+    // What its predecessor had committed it does not know yet, be it alone. Thesis §6.4, step 1
     raft.postponedReads.push(request);
+  } else if (raft.membership.isSoleVoter(raft.id)) {
+    answer(raft, { request, index: raft.log.commitIndex });
+  } else {
+    askToConfirm(raft, request);
   }
 }
 
