@@ -379,7 +379,7 @@ export class RaftDriver {
       if (this.#node.hasReady) await this.#handle(this.#node.ready());
       else await this.#bell.heard(signal);
       if (this.#snapshots.isDue(this.#applied.index))
-        this.#snapshots.take(this.#applied.snapshot(this.#node.confState));
+        this.#snapshots.take(this.#applied.snapshot());
     }
   }
 
@@ -474,8 +474,7 @@ export class RaftDriver {
 
   #send(messages: readonly Message[]): void {
     if (messages.length === 0) return;
-    const { confState } = this.#node;
-    this.#deps.send(messages.map((message) => this.#applied.fresh(message, confState)));
+    this.#deps.send(messages.map((message) => this.#applied.fresh(message)));
   }
 
   async #saveCommitIndex(): Promise<void> {

@@ -31,7 +31,7 @@ export class Replay {
     this.#machine = machine;
     if (log.snapshot !== undefined) {
       const { membership, store } = decodeEnvelope(log.snapshot.data);
-      this.#members.restore(membership);
+      this.#members.restore(membership, log.snapshot.confState);
       machine.restore(store, log.snapshot.index);
       this.#index = log.snapshot.index;
     }

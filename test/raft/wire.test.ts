@@ -87,6 +87,9 @@ describe('a change of the membership', () => {
 describe('the envelope of a snapshot', () => {
   const members = new Members();
   const member = { raftId: raftId(5), nodeId: 'node', addr: 'host:1' };
+  const learner = { raftId: raftId(10), nodeId: 'learner', addr: 'host:2' };
+  members.apply({ type: 'ConfChangeAddLearnerNode', raftId: raftId(10), member: learner });
+  members.apply({ type: 'ConfChangeAddLearnerNode', raftId: raftId(5), member });
   members.apply({ type: 'ConfChangeAddNode', raftId: raftId(5), member });
   members.apply({ type: 'ConfChangeRemoveNode', raftId: raftId(6), member: undefined });
 
@@ -98,8 +101,9 @@ describe('the envelope of a snapshot', () => {
         );
         expect(store).toEqual(Buffer.from([...bytes, 1, 2]));
         const restored = new Members();
-        restored.restore(membership);
-        expect(restored.all).toEqual([member]);
+        restored.restore(membership, members.confState);
+        expect(restored.all).toEqual([learner, member]);
+        expect(restored.confState).toEqual({ voters: [raftId(5)], learners: [raftId(10)] });
         expect(restored.isRemoved(raftId(6))).toBe(true);
       }),
     );
@@ -110,7 +114,10 @@ describe('the envelope of a snapshot', () => {
     const storeCodec = codecOf('StoreSnapshot');
     const store = { nodes: [{ id: 'node' }] };
     const ours = codec.decode(encodeEnvelope(members.toWire(), storeCodec.encode(store)));
-    expect(ours.membership?.members).toMatchObject([{ raftId: '5', nodeId: 'node' }]);
+    expect(ours.membership?.members).toMatchObject([
+      { raftId: '10' },
+      { raftId: '5', nodeId: 'node' },
+    ]);
     expect(ours.store?.nodes).toMatchObject([{ id: 'node' }]);
     const theirs = decodeEnvelope(
       codec.encode({ version: 'V0', membership: members.toWire(), store }),

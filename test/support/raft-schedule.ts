@@ -136,7 +136,27 @@ export class RaftSchedule {
   /** Does a Ready, as far as it gets: a member may crash before or after it has saved. */
   handle(peer: ScheduledPeer, until: 'end' | 'saved' | 'begun' = 'end'): void {
     if (!peer.node.hasReady) return;
+    this.#handle(peer, until);
+    if (until === 'end') this.#watchman.group(peer.node);
+  }
+
+  /** Does a Ready, and while it is being saved a message arrives. */
+  handleMeanwhile(peer: ScheduledPeer, position: number): void {
+    if (!peer.node.hasReady) return;
+    this.#handle(peer, 'end', () => {
+      const theirs = this.inFlight.filter(({ to }) => to === peer.id);
+      const message = theirs[position % Math.max(1, theirs.length)];
+      if (message !== undefined) this.deliver(this.inFlight.indexOf(message));
+    });
+  }
+
+  #handle(
+    peer: ScheduledPeer,
+    until: 'end' | 'saved' | 'begun',
+    meanwhile: () => void = () => undefined,
+  ): void {
     const ready = peer.node.ready();
+    meanwhile();
     if (until !== 'begun') {
       peer.save(ready);
       this.#watchman.saved(ready.entries, peer.disk.log);

@@ -14,6 +14,8 @@ export class RaftWatchman {
   readonly #leaders = new Map<number, RaftId>();
   readonly #votes = new Map<string, RaftId>();
   readonly #terms = new Map<RaftId, number>();
+  /** The configuration after each entry that was the last applied somewhere. */
+  readonly #groups = new Map<number, string>();
   /** Each entry that ever was in a log, by index and term: what it is, and the term before it. */
   readonly #entries = new Map<string, string>();
   /** Each entry that ever was applied, by index. */
@@ -52,6 +54,11 @@ export class RaftWatchman {
     if (index !== before + 1) throw new Error(`${index} is applied after ${before}`);
     same(this.#committed, index, textOf(entry), 'state machine safety');
     this.#newestCommit = Math.max(this.#newestCommit, index);
+  }
+
+  /** Looks at the configuration of a member that has done all it had to do. */
+  group({ confState, status }: RaftNode): void {
+    same(this.#groups, status.lastApplied, JSON.stringify(confState), 'one configuration');
   }
 
   /** Looks at a message as it leaves: what it claims must be on disk. Raft Figure 2 */

@@ -1,5 +1,5 @@
 import { assert } from '../../runtime/index.ts';
-import type { ConfState, Entry, Message, Snapshot } from '../core/types.ts';
+import type { Entry, Message, Snapshot } from '../core/types.ts';
 import type { Members } from '../members/members.ts';
 import type { StateMachine } from '../ports.ts';
 import type { Proposals } from '../proposals.ts';
@@ -35,10 +35,10 @@ export class Applied {
   }
 
   /** Replaces everything by what a snapshot holds. */
-  restore({ index, term, data }: Snapshot): void {
+  restore({ index, term, confState, data }: Snapshot): void {
     const { stateMachine, members, snapshots } = this.#deps;
     const { membership, store } = decodeEnvelope(data);
-    members.restore(membership);
+    members.restore(membership, confState);
     stateMachine.restore(store, index);
     this.index = index;
     this.term = term;
@@ -46,22 +46,22 @@ export class Applied {
   }
 
   /** The state as it is now, in pieces. */
-  snapshot(confState: ConfState): Omit<Snapshot, 'data'> & { readonly pieces: Iterable<Buffer> } {
+  snapshot(): Omit<Snapshot, 'data'> & { readonly pieces: Iterable<Buffer> } {
     const { index, term } = this;
     const { stateMachine, members } = this.#deps;
     const pieces = envelopeOf(members.toWire(), stateMachine.snapshot());
-    return { index, term, confState, pieces };
+    return { index, term, confState: members.confState, pieces };
   }
 
   /**
    * A message as it may leave. A snapshot from before a member was added would not make it one: it
    * gets the present state.
    */
-  fresh(message: Message, confState: ConfState): Message {
+  fresh(message: Message): Message {
     if (message.snapshot === undefined) return message;
     const { voters, learners } = message.snapshot.confState;
     if (voters.includes(message.to) || learners.includes(message.to)) return message;
-    const { pieces, ...snapshot } = this.snapshot(confState);
+    const { pieces, ...snapshot } = this.snapshot();
     return { ...message, snapshot: { ...snapshot, data: Buffer.concat([...pieces]) } };
   }
 

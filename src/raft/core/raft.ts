@@ -220,8 +220,13 @@ export class Raft {
     this.reads = new ReadQueue();
   }
 
-  /** Applies a committed change of the configuration, on every member at the same index. */
+  /**
+   * Applies a committed change of the configuration, on every member at the same index. One that
+   * comes before a snapshot which has arrived meanwhile has no effect any more: the configuration is
+   * the snapshot's.
+   */
   applyConfChange(changes: readonly ConfChange[]): ConfState {
+    if (this.log.hasUnstableSnapshot) return this.membership.confState;
     this.membership.apply(changes, this.log.lastIndex);
     const { confState } = this.membership;
     if (this.role !== 'leader') return confState;

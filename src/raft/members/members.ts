@@ -1,5 +1,5 @@
 import type { ClusterSnapshot, ClusterSnapshotInput } from '../../api/gen/types.ts';
-import type { RaftId } from '../core/types.ts';
+import { compareRaftIds, type ConfState, type RaftId } from '../core/types.ts';
 import { isSwarmError, SwarmError } from '../../runtime/index.ts';
 import { type MemberChange, raftIdFrom, type RaftMember } from '../wire.ts';
 
@@ -24,6 +24,8 @@ export const isRemovedAnswer = (error: unknown): boolean =>
 export class Members {
   readonly #members = new Map<RaftId, RaftMember>();
   readonly #removed = new Set<RaftId>();
+  readonly #voters = new Set<RaftId>();
+  readonly #learners = new Set<RaftId>();
   /** Members that have written to us before our log names them, and whose they are. */
   readonly #newcomers = new Map<RaftId, string>();
   /** Grows with every change. */
@@ -31,6 +33,15 @@ export class Members {
 
   get all(): readonly RaftMember[] {
     return [...this.#members.values()];
+  }
+
+  /**
+   * Who votes and who learns, as of the last entry that was applied. The core may be ahead: it goes
+   * by a snapshot as soon as it has one.
+   */
+  get confState(): ConfState {
+    const inOrder = (ids: ReadonlySet<RaftId>): RaftId[] => [...ids].toSorted(compareRaftIds);
+    return { voters: inOrder(this.#voters), learners: inOrder(this.#learners) };
   }
 
   get(id: RaftId): RaftMember | undefined {
@@ -72,6 +83,12 @@ export class Members {
   /** Takes a committed change that was not refused. */
   apply({ type, raftId, member }: MemberChange): void {
     this.version += 1;
+    if (type !== 'ConfChangeUpdateNode') {
+      this.#voters.delete(raftId);
+      this.#learners.delete(raftId);
+    }
+    if (type === 'ConfChangeAddNode') this.#voters.add(raftId);
+    if (type === 'ConfChangeAddLearnerNode') this.#learners.add(raftId);
     if (type === 'ConfChangeRemoveNode') {
       this.#members.delete(raftId);
       this.#removed.add(raftId);
@@ -102,10 +119,11 @@ export class Members {
   }
 
   /** Replaces everything by what a snapshot holds. */
-  restore({ members, removed }: ClusterSnapshot): void {
+  restore({ members, removed }: ClusterSnapshot, { voters, learners }: ConfState): void {
     this.version += 1;
-    this.#members.clear();
-    this.#removed.clear();
+    for (const set of [this.#members, this.#removed, this.#voters, this.#learners]) set.clear();
+    for (const id of voters) this.#voters.add(id);
+    for (const id of learners) this.#learners.add(id);
     for (const { raftId, nodeId, addr } of members) {
       const id = raftIdFrom(raftId);
       this.#members.set(id, { raftId: id, nodeId, addr });

@@ -271,6 +271,17 @@ describe('snapshots (§7)', () => {
     joiner.node.step(aMessage({ type: 'MsgSnap', to: raftId(4), term: 2, snapshot }));
     expect(joiner.node.confState).toEqual(confState);
   });
+
+  test('a change from before it, that is applied after it has arrived, has no effect', () => {
+    const joiner = new RaftPeer(aRaftConfig(4), { voters: [], learners: [] });
+    const confState = { voters: three.voters, learners: [raftId(4)] };
+    const snapshot = { index: 9, term: 2, confState, data: Buffer.alloc(0) };
+    joiner.node.step(aMessage({ type: 'MsgSnap', to: raftId(4), term: 2, snapshot }));
+    expect(joiner.node.applyConfChange(learn(2))).toEqual(confState);
+    expect(joiner.node.confState).toEqual(confState);
+    joiner.handleReady();
+    expect(joiner.node.applyConfChange(add(4)).voters).toContain(raftId(4));
+  });
 });
 
 describe('ReadIndex (thesis §6.4)', () => {
@@ -282,6 +293,19 @@ describe('ReadIndex (thesis §6.4)', () => {
     expect(network.peer(1).readStates).toEqual([]);
     network.settle();
     expect(network.peer(1).readStates).toEqual([{ index: 2, context: 'read' }]);
+  });
+
+  test('a sole voter that has begun anew answers none before it knows what was committed', () => {
+    const one = { voters: [raftId(1)], learners: [raftId(2)] };
+    const peer = new RaftPeer(aRaftConfig(1), one, aLog(1, 1));
+    peer.hardState = { currentTerm: 1, votedFor: raftId(1), commitIndex: 1 };
+    peer.restart();
+    peer.node.campaign();
+    peer.handleReady();
+    peer.node.readIndex(read);
+    expect(peer.node.status).toMatchObject({ role: 'leader', commitIndex: 1 });
+    while (peer.node.hasReady) peer.handleReady();
+    expect(peer.readStates).toEqual([{ index: 3, context: 'read' }]);
   });
 
   test('one that was deposed without noticing answers no read', () => {

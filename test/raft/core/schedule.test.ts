@@ -10,6 +10,7 @@ const step = fc.record({
   what: fc.oneof(
     { weight: 30, arbitrary: fc.constant('deliver' as const) },
     { weight: 20, arbitrary: fc.constant('handle' as const) },
+    { weight: 8, arbitrary: fc.constant('handle while one arrives' as const) },
     { weight: 8, arbitrary: fc.constant('tick' as const) },
     { weight: 6, arbitrary: fc.constant('propose' as const) },
     { weight: 5, arbitrary: fc.constant('drop' as const) },
@@ -47,6 +48,9 @@ function take(schedule: RaftSchedule, { what, number }: Step): void {
     },
     handle: () => {
       schedule.handle(peer);
+    },
+    'handle while one arrives': () => {
+      schedule.handleMeanwhile(peer, rest);
     },
     tick: () => {
       for (let n = 0; n < 3; n += 1) peer.node.tick();
