@@ -209,8 +209,14 @@ export class MemberRules {
     const ids = (isLearner: boolean): RaftId[] =>
       members.filter((member) => member.isLearner === isLearner).map(({ raftId }) => raftId);
     if (isGroup(configuration, ids(false), ids(true))) return;
-    // While one snapshot is being saved another has come, and counts already.
-    const next = configurations.at(this.#raft.status().commitIndex);
+    // While a snapshot is being saved it says who votes already, and who is there not yet.
+    const { learners } = configurations.at(this.#raft.status().commitIndex);
+    const known = [...configuration.voters, ...configuration.learners];
+    const next = {
+      voters: new Set(known),
+      learners: new Set(known.filter((id) => learners.has(id))),
+    };
+    for (const id of next.learners) next.voters.delete(id);
     if (isGroup(next, ids(false), ids(true))) return;
     kernel.violate(
       'one-group',

@@ -165,11 +165,13 @@ export class MessageRules {
     );
   }
 
-  #holds({ from, index }: Message): void {
+  #holds({ from, index, term }: Message): void {
     const { kernel, diskOf } = this.#deps;
     const disk = diskOf(from);
     if (index > 0) this.#spoken.add(from);
     if (disk === undefined || disk.durableIndex >= index) return;
+    // Of an earlier term it may be late: a later leader's entries have taken the place of it.
+    if (disk.durableState.currentTerm > term) return;
     kernel.violate(
       'nothing-is-told-before-it-is-durable',
       `${from} says that it has entry ${index}: its disk ends at ${disk.durableIndex}`,

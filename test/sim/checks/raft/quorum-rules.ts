@@ -58,20 +58,23 @@ export class QuorumRules {
   /** Somebody was told that a node is demoted, or removed, having asked for it some time ago. */
   accepted(what: string, nodeId: string, askedAt: number): void {
     const { voters, nodes } = this.#age().raft.configurations.newest;
-    const others = [...voters].filter((id) => nodes.get(id) !== nodeId);
-    // The last one stays until there are others: these went while the answer was on its way.
-    if (others.length === voters.size || others.length === 0) return;
-    const dead = others.filter((id) => {
+    const all = [...voters].filter((id) => nodes.get(id) !== nodeId);
+    const isDead = (id: RaftId): boolean => {
       const seat = this.#seatOf(id);
       const since = Math.max(seat?.downSince ?? 0, this.lateAt);
       return seat === undefined || (seat.isDown && since < askedAt - knownDownMs);
-    });
+    };
+    // A dead one that is to go as well goes first: this one waits for that.
+    const others = all.filter((id) => !isDead(id) || this.#isWanted(nodes.get(id) ?? ''));
+    // The last one stays until there are others: these went while the answer was on its way.
+    if (all.length === voters.size || others.length === 0) return;
+    const dead = others.filter(isDead);
     // One that was wanted again while it was being taken out joins anew.
     const back = [...this.#removedAt].filter(
       ([id, at]) => at >= askedAt && id !== nodeId && this.#isWanted(id),
     );
-    const all = others.length + back.length;
-    if (2 * (all - dead.length) > all) return;
+    const staying = others.length + back.length;
+    if (2 * (staying - dead.length) > staying) return;
     this.#kernel.violate(
       'removals-keep-the-quorum',
       `to ${what} ${nodeId} was accepted: ${dead.length} of the ${others.length} other voters are down`,
