@@ -40,7 +40,6 @@ export class Members {
    * by a snapshot as soon as it has one.
    */
   get confState(): ConfState {
-    const inOrder = (ids: ReadonlySet<RaftId>): RaftId[] => [...ids].toSorted(compareRaftIds);
     return { voters: inOrder(this.#voters), learners: inOrder(this.#learners) };
   }
 
@@ -131,3 +130,5 @@ export class Members {
     for (const id of removed) this.#removed.add(raftIdFrom(id));
   }
 }
+
+const inOrder = (ids: ReadonlySet<RaftId>): RaftId[] => [...ids].toSorted(compareRaftIds);
