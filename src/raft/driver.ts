@@ -10,9 +10,10 @@ import { Applied } from './applied/applied.ts';
 import { Snapshots } from './applied/snapshots.ts';
 import { Bell } from './bell.ts';
 import { coreConfig, Pace, raftDefaults, type RaftDriverConfig } from './config.ts';
+import { Durable } from './durable.ts';
 import { RaftNode } from './core/raft-node.ts';
-import type { MemoryLog } from './core/stable-log.ts';
-import type { Entry, HardState, Message, RaftId, Ready } from './core/types.ts';
+import type { Entry, Message, RaftId, Ready } from './core/types.ts';
+import { GroupCommit } from './group-commit.ts';
 import { Group } from './members/group.ts';
 import { Members } from './members/members.ts';
 import type { RaftDriverDeps, RaftMemberInfo, RaftStatus } from './ports.ts';
@@ -32,23 +33,20 @@ export class RaftDriver {
   #config: RaftDriverConfig;
   readonly #pace = new Pace();
   readonly #raftId: RaftId;
+  readonly #durable: Durable;
   readonly #node: RaftNode;
-  /** What is on disk, for the core to read. */
-  readonly #mirror: MemoryLog;
   readonly #members = new Members();
   readonly #proposals = new Proposals();
   readonly #reads = new Reads();
   readonly #bell = new Bell();
+  readonly #groupCommit: GroupCommit;
   readonly #watch = new Watch<RaftStatus>();
   readonly #group: Group;
   #changing: Promise<void> = Promise.resolve();
-  #hardState: HardState;
-  #isCommitSaved = true;
   readonly #applied: Applied;
   readonly #snapshots: Snapshots;
   #published: RaftStatus;
   #publishedMembers = 0;
-  #savingSince: number | undefined;
   #isPromoting = false;
   #isStopped = false;
   #wasToldRemoved = false;
@@ -56,9 +54,13 @@ export class RaftDriver {
   private constructor(deps: RaftDriverDeps, config: RaftDriverConfig, stored: Stored) {
     this.#deps = deps;
     this.#config = config;
+    this.#groupCommit = new GroupCommit(deps.clock);
     this.#raftId = deps.logStore.identity.raftId;
-    this.#mirror = stored.mirror;
-    this.#hardState = stored.hardState;
+    const onSaved = (ms: number): void => {
+      this.#pace.observe(ms);
+      this.#bell.ring();
+    };
+    this.#durable = new Durable({ ...deps, onSaved }, stored);
     this.#snapshots = new Snapshots({ ...deps, mirror: stored.mirror }, config);
     this.#applied = new Applied({
       stateMachine: deps.stateMachine,
@@ -69,10 +71,10 @@ export class RaftDriver {
         this.#changeMembers(change, index);
       },
     });
-    const snapshot = this.#mirror.snapshot();
+    const snapshot = stored.mirror.snapshot();
     if (snapshot !== undefined) this.#applied.restore(snapshot);
     this.#node = new RaftNode(
-      this.#mirror,
+      stored.mirror,
       coreConfig(this.#raftId, () => this.#config, deps.random),
       {
         hardState: stored.hardState,
@@ -139,7 +141,7 @@ export class RaftDriver {
           life.abort(); // Removed.
         },
       ]);
-      await this.#saveCommitIndex();
+      await this.#durable.saveCommitIndex();
     } finally {
       this.#isStopped = true;
       this.#proposals.rejectAll(stopped);
@@ -376,6 +378,7 @@ export class RaftDriver {
   async #handleReadies(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.wasRemoved) {
       this.#promoteLearner();
+      if (this.#hasProposals) await this.#groupCommit.gather(() => this.#unsaved);
       if (this.#node.hasReady) await this.#handle(this.#node.ready());
       else await this.#bell.heard(signal);
       if (this.#snapshots.isDue(this.#applied.index))
@@ -385,10 +388,10 @@ export class RaftDriver {
 
   /** A leader whose disk stalls sends no heartbeats: another is elected, and it is not to go on. */
   #stepDownIfStalled(): void {
-    const now = this.#deps.clock.monotonic();
-    if (this.#savingSince === undefined || now - this.#savingSince < this.#electionMs) return;
+    const stalledMs = this.#durable.savingMs;
+    if (stalledMs === undefined || stalledMs < this.#electionMs) return;
     if (this.#node.isSoleVoter || !this.#node.stepDown()) return;
-    this.#deps.log.warn({ stalledMs: now - this.#savingSince }, 'the disk stalls: stepped down');
+    this.#deps.log.warn({ stalledMs }, 'the disk stalls: stepped down');
     this.#failWhatIsLost();
     this.#publish();
   }
@@ -418,7 +421,7 @@ export class RaftDriver {
       role === 'leader' && !changesMembers && (type === 'MsgApp' || type === 'MsgHeartbeat');
     // Followers write while this leader does: its own copy counts once it is saved. Thesis §10.2.1
     this.#send(ready.messages.filter(isEarly));
-    const saving = this.#save({ ...ready, mustSync: ready.mustSync || changesMembers });
+    const saving = this.#durable.save({ ...ready, mustSync: ready.mustSync || changesMembers });
     saving.catch(() => undefined); // It is waited for once nothing else can be done.
     const durable = this.#node.durableIn(ready);
     this.#failWhatIsLost();
@@ -438,7 +441,7 @@ export class RaftDriver {
    * for them need not wait for this one too.
    */
   async #applyDuringSave(): Promise<void> {
-    while (this.#savingSince !== undefined) {
+    while (this.#durable.savingMs !== undefined) {
       await this.#bell.heard();
       const before = this.#applied.index;
       this.#failWhatIsLost();
@@ -451,36 +454,9 @@ export class RaftDriver {
     }
   }
 
-  async #save({ hardState, entries, snapshot, mustSync }: Ready): Promise<void> {
-    if (hardState !== undefined) {
-      this.#hardState = hardState;
-      this.#isCommitSaved = false;
-    }
-    // A commit index alone is not worth a write: it goes with the next batch.
-    if (!mustSync && snapshot === undefined) return;
-    const since = this.#deps.clock.monotonic();
-    this.#savingSince = since;
-    try {
-      await this.#deps.logStore.save({ hardState: this.#hardState, entries, snapshot });
-      this.#pace.observe(this.#deps.clock.monotonic() - since);
-    } finally {
-      this.#savingSince = undefined;
-      this.#bell.ring();
-    }
-    this.#isCommitSaved = true;
-    if (snapshot !== undefined) this.#mirror.restore(snapshot);
-    this.#mirror.append(entries);
-  }
-
   #send(messages: readonly Message[]): void {
     if (messages.length === 0) return;
     this.#deps.send(messages.map((message) => this.#applied.fresh(message)));
-  }
-
-  async #saveCommitIndex(): Promise<void> {
-    if (this.#isCommitSaved) return;
-    const { logStore } = this.#deps;
-    await logStore.save({ hardState: this.#hardState, entries: [], snapshot: undefined });
   }
 
   /**
@@ -533,6 +509,14 @@ export class RaftDriver {
     const isSameGroup = this.#publishedMembers === this.#members.version;
     this.#publishedMembers = this.#members.version;
     if (!isSameRole || !isSameGroup || before.isLeader !== now.isLeader) this.#watch.publish(now);
+  }
+
+  get #unsaved(): number {
+    return this.#node.status.lastIndex - this.#durable.mirror.lastIndex();
+  }
+
+  get #hasProposals(): boolean {
+    return this.#node.status.role === 'leader' && this.#unsaved > 0;
   }
 
   get #electionMs(): number {

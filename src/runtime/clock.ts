@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { onAbort } from './abort.ts';
 
 /** The passing of time for one process. The simulator supplies a virtual one. */
@@ -14,6 +15,12 @@ export interface Clock {
    * @throws the signal's reason, if `signal` aborts first
    */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Resolves in the next turn of the event loop: what has arrived meanwhile was taken in. It takes
+   * as long as that, some microseconds in a process at rest.
+   */
+  turn(): Promise<void>;
 }
 
 export class SystemClock implements Clock {
@@ -37,6 +44,10 @@ export class SystemClock implements Clock {
         reject(signal.reason as Error);
       });
     });
+  }
+
+  async turn(): Promise<void> {
+    await nextTurn();
   }
 }
 

@@ -116,6 +116,19 @@ describe('a cluster of one', () => {
     expect(member.store.saves - before).toBe(2);
   });
 
+  test('who was answered together, and asks again one by one, shares a batch again', async () => {
+    const member = await aCluster().found();
+    await propose(member, 'a', 'b', 'c', 'd');
+    const before = member.store.saves;
+    const asked: Promise<void>[] = [];
+    for (const data of ['e', 'f', 'g', 'h']) {
+      asked.push(propose(member, data));
+      await cluster.clock.turn();
+    }
+    await Promise.all(asked);
+    expect(member.store.saves - before).toBe(1);
+  });
+
   test('a failed write ends it, and fails what is in flight', async () => {
     const member = await aCluster().found();
     member.store.beforeWrite = async () => Promise.reject(new Error('disk on fire'));

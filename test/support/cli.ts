@@ -24,6 +24,10 @@ class HastyClock implements Clock {
     this.#elapsedMs += ms;
     return Promise.resolve();
   }
+
+  async turn(): Promise<void> {
+    return Promise.resolve();
+  }
 }
 
 /** What a command left on the terminal. */

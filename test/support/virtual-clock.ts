@@ -38,6 +38,10 @@ export class VirtualClock implements Clock {
     });
   }
 
+  async turn(): Promise<void> {
+    await turn();
+  }
+
   /** Moves time forward by `ms`, waking sleepers in the order in which they are due. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;

@@ -244,6 +244,7 @@ describe('the wait for a service', () => {
         signal.throwIfAborted();
         return Promise.resolve();
       },
+      turn: async () => Promise.resolve(),
     };
     const options = { clock, signal: interrupted.signal };
     const { exitCode, out, err } = await watch([{ tasks: [] }], undefined, options);

@@ -3,6 +3,9 @@ import type { Kernel, Life } from './kernel.ts';
 
 const epochMs = Date.UTC(2024, 0, 1);
 
+/** How long a turn of an event loop takes that has little to do. */
+const turnMs = 0.05;
+
 /** The clock of one host: it may run fast or slow, and somebody may set it. */
 export class HostClock {
   readonly #kernel: Kernel;
@@ -56,6 +59,11 @@ export class HostClock {
                   resolve();
                 });
           signal.addEventListener('abort', stop, { once: true });
+        });
+      },
+      turn: async () => {
+        await new Promise<void>((resolve) => {
+          this.#kernel.after(turnMs, life, resolve);
         });
       },
     };

@@ -9,6 +9,7 @@ const hasty: Clock = {
   now: () => clock.now(),
   monotonic: () => clock.monotonic(),
   sleep: async (ms, signal) => clock.sleep(ms / 100, signal),
+  turn: async () => clock.turn(),
 };
 
 describeEngine('the fake one', () => {

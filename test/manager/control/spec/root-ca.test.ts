@@ -68,7 +68,12 @@ describe('the root a swarm is to have', () => {
   const longAgo = clock.now() - 19.5 * 365 * 86_400_000;
   const old = RootCa.create({
     ...deps,
-    clock: { now: () => longAgo, monotonic: () => 0, sleep: async () => undefined },
+    clock: {
+      now: () => longAgo,
+      monotonic: () => 0,
+      sleep: async () => undefined,
+      turn: async () => undefined,
+    },
   });
   test.each<[string, CAConfigInput]>([
     [
