@@ -225,13 +225,15 @@ export class Manager implements AsyncDisposable {
   }
 
   #leader(): Leader {
-    if (this.isLeader) return { kind: 'self' };
     if (this.#hasEnded) return { kind: 'none', since: -Infinity };
-    const { leaderAddress } = this.#seat;
+    const { isLeader, leaderAddress } = this.#seat;
+    if (isLeader || leaderAddress !== undefined) this.#leaderlessSince = undefined;
+    if (isLeader) return { kind: 'self' };
     if (leaderAddress !== undefined) {
       return { kind: 'other', ...this.#leaderLink.to(leaderAddress) };
     }
-    return { kind: 'none', since: this.#leaderlessSince ?? this.#deps.clock.monotonic() };
+    this.#leaderlessSince ??= this.#deps.clock.monotonic();
+    return { kind: 'none', since: this.#leaderlessSince };
   }
 
   #ownIp(): string {
@@ -300,11 +302,9 @@ export class Manager implements AsyncDisposable {
     }
   }
 
-  /** Notes since when there is no leader, and whether there is one to serve by. */
+  /** Notes since when there is no leader that can be found, and whether there is one to serve by. */
   #noteStatus(raft: RaftDriver): void {
     const { leaderId, raftId } = raft.status();
-    if (leaderId !== undefined) this.#leaderlessSince = undefined;
-    else this.#leaderlessSince ??= this.#deps.clock.monotonic();
     if (this.#leader().kind === 'self') this.#leaderLink[Symbol.dispose]();
     const self = raft.members().find((member) => member.raftId === raftId);
     const isCaughtUp = leaderId !== undefined && self?.isLearner === false;

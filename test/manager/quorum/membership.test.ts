@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { connectRpc, type RpcConnection, staleName } from '../../../src/api/index.ts';
-import { newRaftId } from '../../../src/raft/index.ts';
+import { newRaftId, type RaftId } from '../../../src/raft/index.ts';
 import { CryptoRandom, isSwarmError } from '../../../src/runtime/index.ts';
+import { aMessage } from '../../support/raft-network.ts';
 import { configsOf, createConfig, eventually, Quorum, type Running } from '../../support/quorum.ts';
 
 let quorum = new Quorum();
@@ -12,6 +13,10 @@ afterEach(async () => {
 });
 
 const call = { signal: AbortSignal.timeout(60_000), deadlineMs: 10_000 };
+
+const noLeader =
+  "unknown: The swarm does not have a leader. It's possible that too few managers are online. " +
+  'Make sure more than half of the managers are online.';
 
 const removal = ({ raft }: Running) =>
   ({ type: 'ConfChangeRemoveNode', raftId: raft.status().raftId, member: undefined }) as const;
@@ -132,14 +137,32 @@ describe('membership', { timeout: 20_000 }, () => {
     await createConfig(first, 'known');
     await Promise.all([second.kill(), third.kill()]);
     await eventually(() => !first.manager.isLeader);
-    expect(await refusal(createConfig(first, 'x'))).toBe(
-      "unknown: The swarm does not have a leader. It's possible that too few managers are online. " +
-        'Make sure more than half of the managers are online.',
-    );
+    expect(await refusal(createConfig(first, 'x'))).toBe(noLeader);
     const metadata = { [staleName]: 'true' };
     const known = await first.client.unary('Control', 'ListConfigs', {}, { ...call, metadata });
     expect(known.configs).toHaveLength(1);
     expect(first.manager.leaderlessForMs).toBeGreaterThan(0);
+  });
+
+  test('a leader that nobody knows where to find is none', async () => {
+    quorum = new Quorum({ tickMs: 20 });
+    const [first, second, third] = await quorum.ofThree();
+    await Promise.all([first.kill(), second.kill()]);
+    const { raftId: to, term } = third.raft.status();
+    const from = '999' as RaftId;
+    const heartbeat = aMessage({ type: 'MsgHeartbeat', from, to, term: term + 9 });
+    let answer: string | undefined;
+    await eventually(() => {
+      third.raft.receive(heartbeat);
+      return third.raft.status().leaderId === from;
+    });
+    void refusal(createConfig(third, 'x')).then((text) => (answer = text));
+    await eventually(() => {
+      third.raft.receive(heartbeat);
+      return answer !== undefined;
+    });
+    expect(answer).toBe(noLeader);
+    expect(third.manager.leaderlessForMs).toBeGreaterThan(0);
   });
 
   test('a new member gets a snapshot in parts, and goes on from there', async () => {
