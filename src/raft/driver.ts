@@ -67,8 +67,8 @@ export class RaftDriver {
       members: this.#members,
       proposals: this.#proposals,
       snapshots: this.#snapshots,
-      change: (change, index) => {
-        this.#changeMembers(change, index);
+      change: (change) => {
+        this.#changeMembers(change);
       },
     });
     const snapshot = stored.mirror.snapshot();
@@ -487,9 +487,9 @@ export class RaftDriver {
     while (this.#node.hasReady) this.#finish(this.#node.ready());
   }
 
-  #changeMembers(change: MemberChange, index: number): void {
+  #changeMembers(change: MemberChange): void {
     if (change.type === 'ConfChangeRemoveNode') {
-      const farewell = this.#group.farewellTo(change.raftId, index);
+      const farewell = this.#group.farewellTo(change.raftId);
       if (farewell !== undefined) this.#deps.send([farewell]);
     }
     this.#members.apply(change);

@@ -13,7 +13,7 @@ interface Deps {
   readonly proposals: Proposals;
   readonly snapshots: Snapshots;
   /** Puts a committed change of the members into effect. */
-  readonly change: (change: MemberChange, index: number) => void;
+  readonly change: (change: MemberChange) => void;
 }
 
 /**
@@ -79,10 +79,10 @@ export class Applied {
   }
 
   /** @returns why a change has no effect, if it has none */
-  #changeMembers({ index, data }: Entry): string | undefined {
+  #changeMembers({ data }: Entry): string | undefined {
     const change = decodeMemberChange(data);
     const refusal = this.#deps.members.refusalOf(change);
-    if (refusal === undefined) this.#deps.change(change, index);
+    if (refusal === undefined) this.#deps.change(change);
     return refusal;
   }
 }

@@ -92,14 +92,14 @@ export class Group {
     return learner === undefined ? undefined : members.get(learner);
   }
 
-  /** What a leader says last to a member: that its removal at `index` is committed, if it has it. */
-  farewellTo(id: RaftId, index: number): Message | undefined {
+  /** What a leader says last to a member that is removed: that this is committed, if it has it. */
+  farewellTo(id: RaftId): Message | undefined {
     const { node, raftId: from } = this.#deps;
-    const { role, currentTerm: term } = node.status;
+    const { role, currentTerm: term, commitIndex } = node.status;
     const progress = node.progressOf(id);
     if (id === from) this.#ledItsRemoval = role === 'leader';
     if (role !== 'leader' || progress === undefined || id === from) return undefined;
-    const commit = Math.min(progress.matchIndex, index);
+    const commit = Math.min(progress.matchIndex, commitIndex);
     return { ...emptyHeartbeat, to: id, from, term, commit };
   }
 
