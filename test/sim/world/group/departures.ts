@@ -71,11 +71,12 @@ export class Departures {
       if (!isKnown && !this.#outlaws.has(host)) this.#seeTo(host, nodeId);
     }
     for (const { id } of ledger.nodes()) {
-      const isSomebodys = this.#all.some((each) => each.isMember && each.host.nodeId === id);
-      if (isSomebodys || this.#clearing.has(id)) continue;
+      if (this.#isSomebodys(id) || this.#clearing.has(id)) continue;
       this.#clearing.add(id);
       this.#after(againMs, () => {
-        this.#clear(id);
+        // Who was just joining anew under it has done so.
+        if (this.#isSomebodys(id)) this.#clearing.delete(id);
+        else this.#clear(id);
       });
     }
   }
@@ -113,6 +114,10 @@ export class Departures {
 
   get #all(): readonly AnyHost[] {
     return [...this.#hosts.managers, ...this.#hosts.agents];
+  }
+
+  #isSomebodys(nodeId: string): boolean {
+    return this.#all.some((each) => each.isMember && each.host.nodeId === nodeId);
   }
 
   #isAgent(host: AnyHost): host is AgentHost {
