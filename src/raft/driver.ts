@@ -428,9 +428,11 @@ export class RaftDriver {
     this.#applied.apply(ready.committedEntries.slice(0, durable));
     if (durable === ready.committedEntries.length) await this.#applyDuringSave();
     await saving;
-    this.#send(ready.messages.filter((message) => !isEarly(message)));
+    const rest = ready.messages.filter((message) => !isEarly(message));
+    if (!changesMembers) this.#send(rest);
     this.#failWhatIsLost();
     this.#finish(ready, durable);
+    if (changesMembers) this.#send(rest); // But to those who were removed: they hear of it last.
     for (const state of ready.readStates) this.#reads.confirmed(state);
     this.#reads.applied(this.#applied.index);
     this.#publish();
@@ -449,14 +451,15 @@ export class RaftDriver {
         this.#applied.apply(entries);
       });
       if (this.#applied.index === before) continue;
+      this.#partFromRemoved();
       this.#reads.applied(this.#applied.index);
       this.#publish();
     }
   }
 
   #send(messages: readonly Message[]): void {
-    if (messages.length === 0) return;
-    this.#deps.send(messages.map((message) => this.#applied.fresh(message)));
+    const to = messages.filter((message) => !this.#members.isRemoved(message.to));
+    if (to.length > 0) this.#deps.send(to.map((message) => this.#applied.fresh(message)));
   }
 
   /**
@@ -474,6 +477,7 @@ export class RaftDriver {
   #finish(ready: Ready, alreadyApplied = 0): void {
     if (ready.snapshot !== undefined) this.#applied.restore(ready.snapshot);
     this.#applied.apply(ready.committedEntries.slice(alreadyApplied));
+    this.#partFromRemoved();
     this.#node.advance();
     const { leaderId } = this.#node.status;
     if (leaderId === undefined || !this.#members.isRemoved(leaderId)) return;
@@ -488,12 +492,17 @@ export class RaftDriver {
   }
 
   #changeMembers(change: MemberChange): void {
-    if (change.type === 'ConfChangeRemoveNode') {
-      const farewell = this.#group.farewellTo(change.raftId);
-      if (farewell !== undefined) this.#deps.send([farewell]);
-    }
+    const isRemoval = change.type === 'ConfChangeRemoveNode';
+    if (isRemoval) this.#group.removes(change.raftId);
     this.#members.apply(change);
     this.#node.applyConfChange(change);
+    // An empty entry: with it the others hear that the removal is committed, and say that they did.
+    if (isRemoval) this.#node.propose(Buffer.alloc(0));
+  }
+
+  #partFromRemoved(): void {
+    const farewells = this.#group.farewells(this.#applied.index);
+    if (farewells.length > 0) this.#deps.send(farewells);
   }
 
   /** Tells who watches, if what they watch has changed. */

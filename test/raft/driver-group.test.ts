@@ -84,7 +84,8 @@ describe('a member among others', () => {
     await cluster.settle();
     await second.ended;
     const { hardState, entries } = await leader.store.load();
-    expect(hardState.commitIndex).toBe(entries.at(-1)?.index);
+    const change = entries.findLast(({ type }) => type === 'EntryConfChange');
+    expect(hardState.commitIndex).toBeGreaterThanOrEqual(change?.index ?? Infinity);
     await removed;
     await leader.stop();
     const again = await cluster.open(leader.store.reopen());
@@ -106,6 +107,35 @@ describe('a member among others', () => {
     await cluster.pass(1);
     await removed;
     await second.ended;
+  });
+
+  test('of four, one is removed: it goes once a majority of the others has written that down', async () => {
+    const [leader, second] = await cluster.ofThree();
+    const fourth = await cluster.join('4', leader);
+    cluster.isolate('3');
+    let writes = 0;
+    const gate = new AbortController();
+    second.store.beforeWrite = async () => {
+      writes += 1;
+      if (writes === 1) return; // The removal, with which it is committed.
+      await new Promise((resolve) => {
+        gate.signal.addEventListener('abort', resolve);
+      });
+    };
+    const removed = leader.driver.changeMember(removal('4'));
+    await cluster.pass(1);
+    await removed;
+    expect(leader.driver.isRemoved('4' as RaftId)).toBe(true);
+    expect(fourth.driver.wasRemoved).toBe(false);
+    gate.abort();
+    second.store.beforeWrite = async () => Promise.resolve();
+    await cluster.pass(1);
+    await fourth.ended;
+    // The two that are left need not hear from anybody else.
+    await leader.stop();
+    cluster.heal();
+    await cluster.pass(60);
+    expect(cluster.leaders).toHaveLength(1);
   });
 
   test('one whom the others tell that it was removed ends', async () => {

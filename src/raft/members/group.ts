@@ -18,12 +18,19 @@ interface GroupDeps {
   readonly silenceMsMax: number;
 }
 
+interface Farewell {
+  readonly message: Message;
+  /** It is said once an entry after this one is committed. */
+  readonly after: number;
+}
+
 /** The members as this one sees them: who leads, who is there, who is up to date. */
 export class Group {
   readonly #deps: GroupDeps;
   readonly #heardAt = new Map<RaftId, number>();
   /** Members that this one has added as a leader, and has heard nothing of: in which term. */
   readonly #unheard = new Map<RaftId, number>();
+  #farewells: readonly Farewell[] = [];
   /** Whether this member led when its own removal was committed. */
   #ledItsRemoval = false;
 
@@ -92,15 +99,30 @@ export class Group {
     return learner === undefined ? undefined : members.get(learner);
   }
 
-  /** What a leader says last to a member that is removed: that this is committed, if it has it. */
-  farewellTo(id: RaftId): Message | undefined {
+  /** The removal of a member is committed, and about to take effect. A leader has a word for it. */
+  removes(id: RaftId): void {
     const { node, raftId: from } = this.#deps;
-    const { role, currentTerm: term, commitIndex } = node.status;
+    const { role, currentTerm: term, commitIndex, lastIndex } = node.status;
     const progress = node.progressOf(id);
     if (id === from) this.#ledItsRemoval = role === 'leader';
-    if (role !== 'leader' || progress === undefined || id === from) return undefined;
+    if (role !== 'leader' || progress === undefined || id === from) return;
     const commit = Math.min(progress.matchIndex, commitIndex);
-    return { ...emptyHeartbeat, to: id, from, term, commit };
+    const message = { ...emptyHeartbeat, to: id, from, term, commit };
+    this.#farewells = [...this.#farewells, { message, after: lastIndex }];
+  }
+
+  /**
+   * What a leader says last to members that were removed: that this is committed, as far as they
+   * have it. They go when they hear so. Until then their votes may be needed, by those of the others
+   * who do not know it yet; so a majority is to know it first. Whoever has acknowledged an entry that
+   * was appended since does: it was told with it, and has written that down.
+   */
+  farewells(lastApplied: number): readonly Message[] {
+    const { role, currentTerm } = this.#deps.node.status;
+    const isDue = ({ after }: Farewell): boolean => lastApplied > after;
+    const due = this.#farewells.filter(isDue).map(({ message }) => message);
+    if (due.length > 0) this.#farewells = this.#farewells.filter((each) => !isDue(each));
+    return due.filter(({ term }) => role === 'leader' && term === currentTerm);
   }
 
   /**
