@@ -71,11 +71,11 @@ export class Departures {
       if (!isKnown && !this.#outlaws.has(host)) this.#seeTo(host, nodeId);
     }
     for (const { id } of ledger.nodes()) {
-      if (this.#isSomebodys(id) || this.#clearing.has(id)) continue;
+      if (this.#isSettled(id) || this.#clearing.has(id)) continue;
       this.#clearing.add(id);
       this.#after(againMs, () => {
         // Who was just joining anew under it has done so.
-        if (this.#isSomebodys(id)) this.#clearing.delete(id);
+        if (this.#isSettled(id)) this.#clearing.delete(id);
         else this.#clear(id);
       });
     }
@@ -116,8 +116,10 @@ export class Departures {
     return [...this.#hosts.managers, ...this.#hosts.agents];
   }
 
-  #isSomebodys(nodeId: string): boolean {
-    return this.#all.some((each) => each.isMember && each.host.nodeId === nodeId);
+  /** Whether a node is a host's, which is not about to become another. */
+  #isSettled(nodeId: string): boolean {
+    const owner = this.#all.find((each) => each.isMember && each.host.nodeId === nodeId);
+    return owner !== undefined && !this.#waiting.has(owner) && !this.#joining.has(owner);
   }
 
   #isAgent(host: AnyHost): host is AgentHost {
