@@ -10,7 +10,6 @@ interface Deps {
   readonly diskOf: (id: RaftId) => Disk | undefined;
   readonly elections: Elections;
   readonly committed: CommittedLog;
-  readonly isRemoved: (id: RaftId) => boolean;
   readonly marks: Marks;
 }
 
@@ -108,14 +107,13 @@ export class MessageRules {
   /**
    * What a heartbeat tells to be committed, its receiver has: it may have something else beyond. It
    * says how much the receiver has acknowledged: that never becomes less. Raft Figure 2, matchIndex
-   * What a member hears last, that it is removed, may overtake what was said before.
    */
   #commits({ from, to, term: leaderTerm, commit }: Message): void {
-    const { kernel, diskOf, committed, isRemoved } = this.#deps;
+    const { kernel, diskOf, committed } = this.#deps;
     const pair = `${from} ${to}`;
     const last = this.#told.get(pair);
     this.#told.set(pair, { term: leaderTerm, commit });
-    if (last?.term === leaderTerm && commit < last.commit && !isRemoved(to)) {
+    if (last?.term === leaderTerm && commit < last.commit) {
       kernel.violate(
         'what-is-acknowledged-stays',
         `${from} told ${to} in term ${leaderTerm} to commit ${last.commit}, and then ${commit}`,

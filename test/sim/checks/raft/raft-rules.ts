@@ -53,10 +53,8 @@ export class RaftRules {
     this.elections = new Elections(kernel, marks);
     const diskOf = (id: RaftId): Disk | undefined =>
       this.#seats.find(({ disk }) => disk.raftId === id)?.disk;
-    const { committed, elections, configurations } = this;
-    const isRemoved = (id: RaftId): boolean => configurations.newest.removed.has(id);
-    const deps = { kernel, marks, committed, elections, diskOf, isRemoved };
-    this.#messages = new MessageRules(deps);
+    const { committed, elections } = this;
+    this.#messages = new MessageRules({ kernel, marks, committed, elections, diskOf });
   }
 
   /** Who there is to be watched; a snapshot is taken after so many entries. */
