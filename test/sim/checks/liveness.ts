@@ -49,6 +49,16 @@ export function whoIsNotMissed(view: ReadView, lost: readonly AgentHost[]): stri
   return one && `${one.host.nodeId} is gone, and not missed`;
 }
 
+/** Whether each agent knows where all managers are, and nobody else. */
+export function whoHasNotHeard(
+  agents: readonly AgentHost[],
+  managers: readonly string[],
+): string | undefined {
+  const all = managers.toSorted().join(' ');
+  const one = agents.find(({ addresses }) => addresses.toSorted().join(' ') !== all);
+  return one && `${one.host.nodeId} takes ${one.addresses.join(' ')} for the managers, not ${all}`;
+}
+
 /** So long may one step of an update take, with an Engine that is slow and a task that is watched. */
 const updateStepMs = 3_000;
 

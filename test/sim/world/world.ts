@@ -5,6 +5,7 @@ import {
   updatesMs,
   whatIsAmissOfManagers,
   whatIsMissing,
+  whoHasNotHeard,
   whoIsNotMissed,
 } from '../checks/liveness.ts';
 import { Kernel } from '../kernel/kernel.ts';
@@ -235,12 +236,12 @@ export class World {
     else if (isWatched) this.marks.hit('clients were told one history');
   }
 
-  /** Who knows managers by addresses alone that they have no longer is told: it cannot find out. */
+  /** Who knows managers alone that have moved, or are none any more, is told: it cannot find out. */
   #tellTheLost(): void {
-    const { network } = this.#parts;
+    const managers = this.#membersAddresses();
     for (const agent of this.#agents) {
-      const isLost = agent.addresses.every((address) => network.hostOf(address) === undefined);
-      if (isLost && agent.isMember) agent.joinAt(this.#addresses());
+      const isLost = !agent.addresses.some((address) => managers.includes(address));
+      if (isLost && agent.isMember) agent.joinAt(managers);
     }
   }
 
@@ -248,6 +249,14 @@ export class World {
   #addresses(): readonly string[] {
     return this.#managers
       .filter(({ host, isMember }) => isMember && host.role === 'swarm-manager')
+      .map(({ address }) => address);
+  }
+
+  /** Where those are who take part, as the log has it. */
+  #membersAddresses(): readonly string[] {
+    const nodes = new Set(this.#checks.raft.configurations.newest.nodes.values());
+    return this.#managers
+      .filter(({ host }) => nodes.has(host.nodeId))
       .map(({ address }) => address);
   }
 
@@ -307,6 +316,7 @@ export class World {
                   view,
                   this.#agents.filter(({ host }) => host.isLost),
                 ) ??
+                whoHasNotHeard(members(this.#agents), this.#membersAddresses()) ??
                 whatIsMissing(view, members(this.#agents)),
             );
     if (this.#settledAt !== undefined && elections.newestTerm !== this.#settledIn) {
