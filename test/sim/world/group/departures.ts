@@ -38,9 +38,9 @@ export class Departures {
   /** Hosts that go on as nodes that were removed. */
   readonly #outlaws = new Set<AnyHost>();
   readonly #joining = new Set<AnyHost>();
-  /** Nodes that are to be taken out, and hosts that somebody will see to. */
+  /** Nodes that are to be taken out, and hosts that somebody will see to, as which nodes. */
   readonly #clearing = new Set<string>();
-  readonly #waiting = new Set<AnyHost>();
+  readonly #waiting = new Map<AnyHost, string>();
   /** Managers that have left. */
   readonly #left = new Set<string>();
   /** How many nodes were removed. */
@@ -145,9 +145,11 @@ export class Departures {
   }
 
   #seeTo(host: AnyHost, nodeId: string, ms: number = seenToMs.mean): void {
-    if (this.#joining.has(host) || this.#waiting.has(host) || host.host.isLost) return;
-    this.#waiting.add(host);
+    if (this.#joining.has(host) || host.host.isLost) return;
+    if (this.#waiting.get(host) === nodeId) return;
+    this.#waiting.set(host, nodeId);
     this.#after(ms, () => {
+      if (this.#waiting.get(host) !== nodeId) return;
       this.#waiting.delete(host);
       // It may have done so by itself meanwhile.
       if (host.host.nodeId === nodeId) this.#joinAnew(host);
