@@ -73,11 +73,12 @@ export class Nemesis {
       }
     },
     pause: ({ ms }, { life }) => {
-      const { kernel, marks } = this.#parts;
+      const { kernel, marks, checks } = this.#parts;
       kernel.pause(life);
       if (ms > 15_000) marks.hit('a process was paused for longer than its grace');
       this.#later(ms, () => {
         kernel.resume(life);
+        checks.quorum.lateAt = kernel.now;
       });
     },
     cut: (fault, { host }) => {

@@ -20,7 +20,7 @@ export class QuorumRules {
   readonly #seats: readonly Seat[];
   /** What holds now. */
   readonly #age: () => Pick<Age, 'raft' | 'ledger'>;
-  /** When something last arrived that a cut had held up: what the dead had said seems to be alive. */
+  /** When something last arrived that a cut or a pause had held up: whose last words it was seems alive. */
   lateAt = -Infinity;
   /** When the member of a node was taken out last. */
   readonly #removedAt = new Map<string, number>();
