@@ -264,26 +264,44 @@ export class Seat implements AsyncDisposable {
     return this.#rollCall;
   }
 
-  /** A manager that came back elsewhere has the leader tell all. */
+  /** Whenever the log says that this manager is elsewhere, it has the leader write where it is. */
   async #publishAddress(raft: RaftDriver, signal: AbortSignal): Promise<void> {
-    const { connect, clock, log, advertise } = this.#deps;
+    const { clock, advertise } = this.#deps;
     const { raftId } = raft.status();
-    for (let pauseMs: number = backoffMs.first; ; pauseMs = Math.min(pauseMs * 2, backoffMs.max)) {
+    using changes = raft.watchStatus();
+    for (let pauseMs: number = backoffMs.first; ; changes.drain()) {
       const published = raft.addressOf(raftId);
-      if (published === undefined || published === advertise) return;
-      for (const { addr, raftId: other } of raft.members()) {
-        if (other === raftId || raft.status().isLeader) continue;
-        using connection = connect(this.#transport.addressOf(other) ?? addr);
-        const options = { signal, deadlineMs: joinMsMax };
-        try {
-          await connection.unary('RaftMembership', 'Join', { addr: advertise }, options);
-          return;
-        } catch (error) {
-          signal.throwIfAborted();
-          log.debug({ reason: messageOf(error), addr }, 'the new address is not published yet');
-        }
+      // The log of a member to be does not name it yet; a leader writes its address down by itself.
+      if (published === undefined || published === advertise || raft.status().isLeader) {
+        pauseMs = backoffMs.first;
+        await changes.changed(signal);
+        continue;
       }
-      await clock.sleep(pauseMs, signal);
+      await this.#askToPublish(raft, signal);
+      const waitMs = pauseMs;
+      await firstOf(
+        signal,
+        async (inner) => changes.changed(inner),
+        async (inner) => clock.sleep(waitMs, inner),
+      );
+      pauseMs = Math.min(pauseMs * 2, backoffMs.max);
+    }
+  }
+
+  async #askToPublish(raft: RaftDriver, signal: AbortSignal): Promise<void> {
+    const { connect, log, advertise } = this.#deps;
+    const { raftId: self } = raft.status();
+    for (const { addr, raftId } of raft.members()) {
+      if (raftId === self) continue;
+      using connection = connect(this.#transport.addressOf(raftId) ?? addr);
+      const options = { signal, deadlineMs: joinMsMax };
+      try {
+        await connection.unary('RaftMembership', 'Join', { addr: advertise }, options);
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        log.debug({ reason: messageOf(error), addr }, 'the new address is not published yet');
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { connectRpc, type RpcConnection, staleName } from '../../../src/api/index.ts';
 import { newRaftId, type RaftId } from '../../../src/raft/index.ts';
+import { decodeMemberChange } from '../../../src/raft/wire.ts';
 import { CryptoRandom, isSwarmError } from '../../../src/runtime/index.ts';
 import { aMessage } from '../../support/raft-network.ts';
 import { configsOf, createConfig, eventually, Quorum, type Running } from '../../support/quorum.ts';
@@ -191,6 +192,29 @@ describe('membership', { timeout: 20_000 }, () => {
     await createConfig(again, 'from-elsewhere');
     await eventually(() => configsOf(again).length === 1);
     expect(first.raft.members()).toHaveLength(3);
+  });
+
+  test('so is one whose log does not name it yet: it says so once it does', async () => {
+    const [first, , third] = await quorum.ofThree();
+    await third.kill();
+    const { raftId } = third.raft.status();
+    const log = await third.logs.open();
+    const { hardState, entries } = await log.load();
+    const added = entries.find(
+      ({ type, data }) => type === 'EntryConfChange' && decodeMemberChange(data).raftId === raftId,
+    );
+    // A commit index goes to the disk with the next entries: it may be of long before.
+    const commitIndex = (added?.index ?? 0) - 1;
+    await log.save({
+      hardState: { ...hardState, commitIndex },
+      entries: [],
+      snapshot: undefined,
+    });
+    const moved = { ...third, address: (await quorum.host()).address };
+    const again = await quorum.start(moved, 'itself');
+    expect(again.raft.addressOf(raftId)).toBeUndefined();
+    await eventually(() => first.raft.addressOf(raftId) === moved.address);
+    await eventually(() => again.raft.addressOf(raftId) === moved.address);
   });
 
   test('one that crashed before it had a log joins under the ID it was given', async () => {
