@@ -53,6 +53,8 @@ export class ManagerHost {
   downSince = 0;
   /** Whether it is in the swarm, as far as it knows itself. */
   isMember = true;
+  /** Its process is asked to end, and nothing of it is kept then. */
+  isLeaving = false;
   /** It was put away: it does not run until somebody brings it back. */
   isAway = false;
   /** It is behind a cut: it hears nothing of its node. */
@@ -65,7 +67,6 @@ export class ManagerHost {
   readonly #as: Beginning;
   readonly #random: Stream;
   #isFounder: boolean;
-  #isLeaving = false;
   #moves = 0;
   /** Whom it goes on without. */
   #leftBehind: readonly RaftMember[] = [];
@@ -134,8 +135,8 @@ export class ManagerHost {
 
   /** `swarm leave --force`: its process ends in order, and nothing of the node is kept. */
   leave(): void {
-    if (!this.isMember || this.#isLeaving) return;
-    this.#isLeaving = true;
+    if (!this.isMember || this.isLeaving) return;
+    this.isLeaving = true;
     if (this.isDown) this.#gone();
     else this.stop();
   }
@@ -289,10 +290,10 @@ export class ManagerHost {
     if (!this.isDown) this.downSince = this.#parts.kernel.now;
     this.isDown = true;
     this.#managesNoMore();
-    if (!this.#isLeaving) return;
+    if (!this.isLeaving) return;
     this.disk.erase();
     this.isRefused = false;
-    this.#isLeaving = false;
+    this.isLeaving = false;
     this.isMember = false;
   }
 

@@ -12,6 +12,8 @@ interface Seat {
   readonly disk: Disk;
   readonly isDown: boolean;
   readonly downSince: number;
+  /** It is about to be gone for good. */
+  readonly isLeaving: boolean;
 }
 
 /** What is accepted of a person never costs the swarm its quorum. */
@@ -39,7 +41,7 @@ export class QuorumRules {
     const { voters, nodes } = this.#age().raft.configurations.newest;
     const left = [...voters].filter((id) => {
       const own = nodes.get(id) ?? '';
-      return own !== nodeId && this.#seatOf(id) !== undefined && this.#isWanted(own);
+      return own !== nodeId && this.#seatOf(id)?.isLeaving === false && this.#isWanted(own);
     });
     return 2 * left.length > voters.size;
   }
@@ -62,7 +64,7 @@ export class QuorumRules {
     const isDead = (id: RaftId): boolean => {
       const seat = this.#seatOf(id);
       const since = Math.max(seat?.downSince ?? 0, this.lateAt);
-      return seat === undefined || (seat.isDown && since < askedAt - knownDownMs);
+      return seat?.isDown !== false && since < askedAt - knownDownMs;
     };
     // A dead one that is to go as well goes first: this one waits for that.
     const others = all.filter((id) => !isDead(id) || this.#isWanted(nodes.get(id) ?? ''));
