@@ -72,13 +72,13 @@ export class Nemesis {
         });
       }
     },
-    pause: ({ ms }, { life }) => {
+    pause: ({ ms }, { host, life }) => {
       const { kernel, marks, checks } = this.#parts;
       kernel.pause(life);
       if (ms > 15_000) marks.hit('a process was paused for longer than its grace');
       this.#later(ms, () => {
         kernel.resume(life);
-        checks.quorum.lateAt = kernel.now;
+        if (this.#isManager(host)) checks.quorum.lateAt = kernel.now;
       });
     },
     cut: (fault, { host }) => {
@@ -346,9 +346,12 @@ export class Nemesis {
 
   /** Whom a host talks to: agents to managers, managers to all. */
   #others(machine: Host): readonly Host[] {
-    const isManager = this.#managers.some(({ host }) => host === machine);
-    const all = isManager ? [...this.#managers, ...this.#agents] : this.#managers;
+    const all = this.#isManager(machine) ? [...this.#managers, ...this.#agents] : this.#managers;
     return all.map(({ host }) => host).filter((host) => host !== machine);
+  }
+
+  #isManager(machine: Host): boolean {
+    return this.#managers.some(({ host }) => host === machine);
   }
 
   #power(host: AnyHost): void {

@@ -245,7 +245,7 @@ export class World {
     }
   }
 
-  /** Where managers are. */
+  /** Where those are who take themselves for managers: one that was removed may be among them. */
   #addresses(): readonly string[] {
     return this.#managers
       .filter(({ host, isMember }) => isMember && host.role === 'swarm-manager')
