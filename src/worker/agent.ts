@@ -57,7 +57,7 @@ const goodSessionMs = 1_000;
 
 /**
  * How long to wait at most after one more failure: as in swarmkit agent/session.go, but no longer
- * than the managers want to wait for a heartbeat. A manager that comes back gives its nodes three
+ * than the managers want to wait for a heartbeat. A manager that comes back gives its nodes some
  * periods to be heard of; an agent that sleeps through them would lose its tasks for nothing.
  */
 function nextBackoffMs(previousMs: number, beatMs: number = backoffMs.max): number {

@@ -11,8 +11,12 @@ const jitterMaxMs = 500;
 /** So many periods without a heartbeat, and a node is down. */
 const graceMultiplier = 3;
 
-/** A new leader waits longer: the agents have yet to find it. */
+/**
+ * A new leader waits longer: the agents have yet to find it. They may pause for 8 s between two
+ * tries, if the period is a longer one in their memory, or nothing to them. swarmkit agent/session.go
+ */
 const unknownMultiplier = 2;
+const unknownGraceMsMin = 8_000 + 2_000;
 
 /** How often agents are to beat, in milliseconds; the default, if the cluster names nothing. */
 export function heartbeatPeriodMs(cluster: Cluster | undefined): number {
@@ -45,4 +49,5 @@ export const restartMs = (periodMs: number): number => Math.max(returnMs(0), per
 export const rebuiltGraceMs = 15 * 60_000;
 
 /** How long a node may take to find a new leader. */
-export const unknownGraceMs = (periodMs: number): number => graceMs(periodMs) * unknownMultiplier;
+export const unknownGraceMs = (periodMs: number): number =>
+  Math.max(graceMs(periodMs) * unknownMultiplier, unknownGraceMsMin);

@@ -492,6 +492,17 @@ describe('Dispatcher.heartbeat', () => {
       message: 'heartbeat failure for node in "unknown" state',
     });
   });
+
+  test('however short the period, a new leader waits longer than any agent pauses', async () => {
+    const dispatcherConfig = { heartbeatPeriod: { seconds: '1' } };
+    await put('cluster', aCluster({ spec: { dispatcher: dispatcherConfig } }));
+    await put('node', aNode({ id: 'n1' }));
+    await start();
+    await clock.advance(9_900);
+    expect(nodeOf('n1')?.status?.state).toBe('UNKNOWN');
+    await clock.advance(100);
+    expect(nodeOf('n1')?.status?.state).toBe('DOWN');
+  });
 });
 
 describe('Dispatcher.assignments', () => {
