@@ -311,8 +311,8 @@ export class RaftDriver {
     if (message.to !== this.#raftId || this.#members.isRemoved(message.from)) return;
     // A proposal has a version that only its leader knows: SwarmKit does not forward either.
     if (message.type === 'MsgProp') return;
-    this.#group.heard(message.from);
     this.#node.step(message);
+    this.#group.heard(message);
     this.#bell.ring();
   }
 
@@ -459,7 +459,8 @@ export class RaftDriver {
 
   #send(messages: readonly Message[]): void {
     const to = messages.filter((message) => !this.#members.isRemoved(message.to));
-    if (to.length > 0) this.#deps.send(to.map((message) => this.#applied.fresh(message)));
+    const fresh = to.map((message) => this.#applied.fresh(message));
+    if (to.length > 0) this.#deps.send(this.#group.asks(fresh));
   }
 
   /**

@@ -68,6 +68,20 @@ describe('a member among others', () => {
     expect(leader?.driver.isUnproven(raftId)).toBe(false);
   });
 
+  test('what a member said before it died arrives late, and does not make it reachable', async () => {
+    const [leader, , third] = await cluster.ofThree();
+    await cluster.pass(2);
+    cluster.holdUp('3');
+    await cluster.pass(2);
+    await third.stop();
+    await cluster.pass(12);
+    cluster.release('3');
+    await cluster.settle();
+    const reachable = leader.driver.members().map(({ isReachable }) => isReachable);
+    expect(reachable).toEqual([true, true, false]);
+    expect(leader.driver.canRemove('2' as RaftId)).toBe(false);
+  });
+
   test('a removed member learns of it at once, and ends', async () => {
     const [leader, , third] = await cluster.ofThree();
     const removed = leader.driver.changeMember(removal('3'));

@@ -33,6 +33,8 @@ export class RaftCluster {
   readonly #config: Partial<RaftDriverConfig>;
   readonly #random = countingRandom();
   readonly #isolated = new Set<string>();
+  /** What those have said who are held up, in order. */
+  readonly #held = new Map<string, Message[]>();
 
   constructor(config: Partial<RaftDriverConfig> = {}) {
     this.#config = config;
@@ -87,6 +89,18 @@ export class RaftCluster {
     this.#isolated.clear();
   }
 
+  /** What a member says arrives later, though it may be dead by then. */
+  holdUp(id: string): void {
+    this.#held.set(id, []);
+  }
+
+  /** What was held up of a member's words arrives now. */
+  release(id: string): void {
+    const late = this.#held.get(id) ?? [];
+    this.#held.delete(id);
+    this.#deliver(late);
+  }
+
   get leaders(): string[] {
     return [...this.members].flatMap(([id, { driver }]) => (driver.status().isLeader ? [id] : []));
   }
@@ -121,6 +135,11 @@ export class RaftCluster {
   #deliver(messages: readonly Message[]): void {
     for (const message of messages) {
       if (this.#isolated.has(message.from) || this.#isolated.has(message.to)) continue;
+      const held = this.#held.get(message.from);
+      if (held !== undefined) {
+        held.push(message);
+        continue;
+      }
       const bytes = messageCodec.encode(messageToWire(message));
       this.members.get(message.to)?.driver.receive(messageFromWire(messageCodec.decode(bytes)));
     }

@@ -293,14 +293,16 @@ export class Seat implements AsyncDisposable {
     const { raftId: self } = raft.status();
     for (const { addr, raftId } of raft.members()) {
       if (raftId === self) continue;
-      using connection = connect(this.#transport.addressOf(raftId) ?? addr);
+      const address = this.#transport.addressOf(raftId) ?? addr;
+      using connection = connect(address);
       const options = { signal, deadlineMs: joinMsMax };
       try {
         await connection.unary('RaftMembership', 'Join', { addr: advertise }, options);
         return;
       } catch (error) {
         signal.throwIfAborted();
-        log.debug({ reason: messageOf(error), addr }, 'the new address is not published yet');
+        const fields = { reason: messageOf(error), addr: address };
+        log.info(fields, 'the new address is not published yet');
       }
     }
   }

@@ -4,6 +4,7 @@ import type { Message, RaftId } from '../core/types.ts';
 import type { Members } from './members.ts';
 import type { RaftMemberInfo } from '../ports.ts';
 import type { RaftMember } from '../wire.ts';
+import { Pulse } from './pulse.ts';
 
 /** What says only what is committed waits a little for company, and may be lost once. */
 const partingMs = 500;
@@ -14,7 +15,7 @@ interface GroupDeps {
   readonly clock: Clock;
   /** This member. */
   readonly raftId: RaftId;
-  /** A member that was not heard from for longer than this, in milliseconds, is not reachable. */
+  /** A member that has answered nothing that was asked since, in milliseconds, is not reachable. */
   readonly silenceMsMax: number;
 }
 
@@ -27,7 +28,9 @@ interface Farewell {
 /** The members as this one sees them: who leads, who is there, who is up to date. */
 export class Group {
   readonly #deps: GroupDeps;
-  readonly #heardAt = new Map<RaftId, number>();
+  readonly #pulse: Pulse;
+  /** When a follower has heard its leader last. */
+  #leaderHeardAt = -Infinity;
   /** Members that this one has added as a leader, and has heard nothing of: in which term. */
   readonly #unheard = new Map<RaftId, number>();
   #farewells: readonly Farewell[] = [];
@@ -36,6 +39,7 @@ export class Group {
 
   constructor(deps: GroupDeps) {
     this.#deps = deps;
+    this.#pulse = new Pulse({ clock: deps.clock, keptMs: deps.silenceMsMax });
   }
 
   get all(): readonly RaftMemberInfo[] {
@@ -52,9 +56,17 @@ export class Group {
     }));
   }
 
-  heard(id: RaftId): void {
-    this.#heardAt.set(id, this.#deps.clock.monotonic());
-    this.#unheard.delete(id);
+  /** What leaves for other members, so that their answers say that they are there. */
+  asks(messages: readonly Message[]): readonly Message[] {
+    return this.#pulse.stamped(messages);
+  }
+
+  /** What another member said was taken. */
+  heard(message: Message): void {
+    const { node, clock } = this.#deps;
+    this.#unheard.delete(message.from);
+    this.#pulse.hear(message);
+    if (message.from === node.status.leaderId) this.#leaderHeardAt = clock.monotonic();
   }
 
   /** This member adds another. */
@@ -67,9 +79,10 @@ export class Group {
     return this.#unheard.get(id) === this.#deps.node.status.currentTerm;
   }
 
-  /** A member's process is gone: that it was heard from counts no more. */
+  /** A member's process is gone: that it was there counts no more. */
   lost(id: RaftId): void {
-    this.#heardAt.delete(id);
+    this.#pulse.lose(id);
+    if (id === this.#deps.node.status.leaderId) this.#leaderHeardAt = -Infinity;
   }
 
   /** Whether the voters that remain without a member have a majority that can be reached. */
@@ -139,7 +152,8 @@ export class Group {
     const { role, leaderId } = node.status;
     if (id === raftId) return true;
     if (role !== 'leader' && id !== leaderId) return true;
-    return clock.monotonic() - (this.#heardAt.get(id) ?? -Infinity) <= silenceMsMax;
+    const thereAt = role === 'leader' ? this.#pulse.aliveAt(id) : this.#leaderHeardAt;
+    return clock.monotonic() - thereAt <= silenceMsMax;
   }
 }
 

@@ -72,13 +72,12 @@ export class Nemesis {
         });
       }
     },
-    pause: ({ ms }, { host, life }) => {
-      const { kernel, marks, checks } = this.#parts;
+    pause: ({ ms }, { life }) => {
+      const { kernel, marks } = this.#parts;
       kernel.pause(life);
       if (ms > 15_000) marks.hit('a process was paused for longer than its grace');
       this.#later(ms, () => {
         kernel.resume(life);
-        if (this.#isManager(host)) checks.quorum.lateAt = kernel.now;
       });
     },
     cut: (fault, { host }) => {
@@ -332,7 +331,9 @@ export class Nemesis {
       ({ running }) => running?.raft.status().lastApplied ?? newest.since - 1,
     );
     return [newest, ...known.map((index) => configurations.at(index))].every(({ voters }) => {
-      const left = [...voters].filter((id) => others.some(({ disk }) => disk.raftId === id));
+      const left = [...voters].filter((id) =>
+        others.some(({ disk, isLeaving }) => disk.raftId === id && !isLeaving),
+      );
       return 2 * left.length > voters.size;
     });
   }
@@ -346,12 +347,9 @@ export class Nemesis {
 
   /** Whom a host talks to: agents to managers, managers to all. */
   #others(machine: Host): readonly Host[] {
-    const all = this.#isManager(machine) ? [...this.#managers, ...this.#agents] : this.#managers;
+    const isManager = this.#managers.some(({ host }) => host === machine);
+    const all = isManager ? [...this.#managers, ...this.#agents] : this.#managers;
     return all.map(({ host }) => host).filter((host) => host !== machine);
-  }
-
-  #isManager(machine: Host): boolean {
-    return this.#managers.some(({ host }) => host === machine);
   }
 
   #power(host: AnyHost): void {

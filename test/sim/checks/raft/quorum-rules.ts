@@ -22,8 +22,6 @@ export class QuorumRules {
   readonly #seats: readonly Seat[];
   /** What holds now. */
   readonly #age: () => Pick<Age, 'raft' | 'ledger'>;
-  /** When something last arrived that a cut or a pause had held up: whose last words it was seems alive. */
-  lateAt = -Infinity;
   /** When the member of a node was taken out last. */
   readonly #removedAt = new Map<string, number>();
 
@@ -63,8 +61,7 @@ export class QuorumRules {
     const all = [...voters].filter((id) => nodes.get(id) !== nodeId);
     const isDead = (id: RaftId): boolean => {
       const seat = this.#seatOf(id);
-      const since = Math.max(seat?.downSince ?? 0, this.lateAt);
-      return seat?.isDown !== false && since < askedAt - knownDownMs;
+      return seat?.isDown !== false && (seat?.downSince ?? 0) < askedAt - knownDownMs;
     };
     // A dead one that is to go as well goes first: this one waits for that.
     const others = all.filter((id) => !isDead(id) || this.#isWanted(nodes.get(id) ?? ''));
