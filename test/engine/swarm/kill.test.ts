@@ -44,7 +44,7 @@ describe.skipIf(shared === undefined)('daemons that are killed', () => {
   /** How often agents beat; how long they may take to come back goes with it. */
   const setHeartbeat = async (period: string): Promise<void> => {
     await swarm.manager.prints('swarm', 'update', '--dispatcher-heartbeat', period);
-    await clock.sleep(1_500, never); // Until each agent has beaten, and was told.
+    await clock.sleep(1_500, never); // Until agents that beat every second were told.
   };
 
   const identities = async (): Promise<readonly string[]> =>
