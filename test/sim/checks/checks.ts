@@ -36,6 +36,9 @@ interface Watched {
   isCompared: boolean;
 }
 
+/** An agent may have been told a moment ago to be without a task that has been given to it since. */
+const newMs = 2_000;
+
 /** Holds a world to what the product promises: at every step, of everything that can be seen. */
 export class Checks implements EngineWatch {
   /** Services of which two tasks may run in one slot for a while. */
@@ -253,9 +256,11 @@ export class Checks implements EngineWatch {
     const isWanted = this.#ages.every(({ ledger }) => {
       const known = ledger.task(task.id);
       const state = known?.status?.state ?? 'NEW';
-      // What has just been given out to a node may be what it was told, a moment ago, to be without.
       const isHeld = compareStates(state, 'ASSIGNED') > 0 && !isTerminal(state);
-      return known?.desiredState === 'RUNNING' && known.nodeId === engine.nodeId && isHeld;
+      const isNew = this.#kernel.now - ledger.givenAt(task.id) < newMs;
+      return (
+        known?.desiredState === 'RUNNING' && known.nodeId === engine.nodeId && isHeld && !isNew
+      );
     });
     if (!isWanted) return;
     this.#kernel.violate(

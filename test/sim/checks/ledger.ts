@@ -35,6 +35,8 @@ export class Ledger {
   readonly #objects: State = emptyState();
   /** By index: what the entry did. */
   readonly #entries: (string | undefined)[] = [];
+  /** When each task was given to the node that has it. */
+  readonly #givenAt = new Map<string, number>();
   /** What was there before the first entry, and all since, where somebody may ask for it. */
   #past: { readonly first: State; readonly entries: Entry[] } | undefined;
   /** The last entry that anybody has applied. */
@@ -50,6 +52,11 @@ export class Ledger {
 
   task(id: string): Task | undefined {
     return this.#of('task').get(id) as Task | undefined; // By its kind.
+  }
+
+  /** When a task was given to the node that has it: before all time, if it was so from the beginning. */
+  givenAt(taskId: string): number {
+    return this.#givenAt.get(taskId) ?? -Infinity;
   }
 
   /**
@@ -162,6 +169,7 @@ export class Ledger {
     const known = objects.get(object.id);
     if (action === 'removed') {
       objects.delete(object.id);
+      this.#givenAt.delete(object.id);
       return;
     }
     const version = versionOf(object);
@@ -174,6 +182,9 @@ export class Ledger {
       );
     }
     objects.set(object.id, object);
+    if (kind !== 'task') return;
+    const [{ nodeId }, before] = [object as Task, known as Task | undefined]; // By the kind.
+    if (nodeId !== before?.nodeId) this.#givenAt.set(object.id, this.#kernel.now);
   }
 
   #of(kind: ObjectKind): Map<string, StoreObject> {
