@@ -57,6 +57,8 @@ export class ManagerHost {
   isLeaving = false;
   /** It was put away: it does not run until somebody brings it back. */
   isAway = false;
+  /** Somebody has its disk in hand: nobody else has it leave meanwhile. */
+  isBeingRebuilt = false;
   /** It is behind a cut: it hears nothing of its node. */
   isApart = false;
   /** A write failed on purpose: its end is no surprise. */
@@ -135,7 +137,7 @@ export class ManagerHost {
 
   /** `swarm leave --force`: its process ends in order, and nothing of the node is kept. */
   leave(): void {
-    if (!this.isMember || this.isLeaving) return;
+    if (!this.isMember || this.isLeaving || this.isBeingRebuilt) return;
     this.isLeaving = true;
     if (this.isDown) this.#gone();
     else this.stop();
@@ -164,18 +166,12 @@ export class ManagerHost {
    * @returns whether it did
    */
   async rebuild(): Promise<boolean> {
-    const { checks, marks } = this.#parts;
-    const life = new Life();
-    this.disk.mount(life);
-    const old = await this.disk.open();
-    const deps = { clock: this.host.clock.of(life), random: this.#random };
-    const next = await rebuild(deps, { identity: old.identity, log: await old.load() });
-    if (next === undefined) return false;
-    this.#leftBehind = [...this.#leftBehind, ...next.leftBehind];
-    checks.rebuilt(this, next);
-    this.disk.replace(next.identity, next.log);
-    marks.hit('a swarm was rebuilt from one manager');
-    return true;
+    this.isBeingRebuilt = true;
+    try {
+      return await this.#goOnAlone();
+    } finally {
+      this.isBeingRebuilt = false;
+    }
   }
 
   /** The managers have told it of its node: its certificate follows the role. */
@@ -192,6 +188,21 @@ export class ManagerHost {
   loseDisk(): void {
     this.crash(false);
     this.disk.erase();
+  }
+
+  async #goOnAlone(): Promise<boolean> {
+    const { checks, marks } = this.#parts;
+    const life = new Life();
+    this.disk.mount(life);
+    const old = await this.disk.open();
+    const deps = { clock: this.host.clock.of(life), random: this.#random };
+    const next = await rebuild(deps, { identity: old.identity, log: await old.load() });
+    if (next === undefined) return false;
+    this.#leftBehind = [...this.#leftBehind, ...next.leftBehind];
+    checks.rebuilt(this, next);
+    this.disk.replace(next.identity, next.log);
+    marks.hit('a swarm was rebuilt from one manager');
+    return true;
   }
 
   async #live(life: Life, signal: AbortSignal): Promise<void> {

@@ -95,6 +95,7 @@ export class Departures {
   leave(name: HostName): void {
     const host = this.#all.find((each) => each.name === name);
     if (host === undefined || !host.isMember || this.#joining.has(host) || host.host.isLost) return;
+    if (!this.#isAgent(host) && host.isBeingRebuilt) return;
     const { checks, marks, seed } = this.#parts;
     const { nodeId } = host.host;
     const isMember = [...checks.raft.configurations.newest.nodes.values()].includes(nodeId);
