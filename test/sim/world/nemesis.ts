@@ -1,3 +1,4 @@
+import { hasMajority } from '../checks/raft/configurations.ts';
 import type { AgentHost } from './agent-host.ts';
 import type { ManagerHost } from './manager-host.ts';
 import type { Parts } from './parts.ts';
@@ -330,12 +331,11 @@ export class Nemesis {
     const known = others.map(
       ({ running }) => running?.raft.status().lastApplied ?? newest.since - 1,
     );
-    return [newest, ...known.map((index) => configurations.at(index))].every(({ voters }) => {
-      const left = [...voters].filter((id) =>
+    return [newest, ...known.map((index) => configurations.at(index))].every((configuration) =>
+      hasMajority(configuration, (id) =>
         others.some(({ disk, isLeaving }) => disk.raftId === id && !isLeaving),
-      );
-      return 2 * left.length > voters.size;
-    });
+      ),
+    );
   }
 
   #lose(machine: Host, rate: number): void {

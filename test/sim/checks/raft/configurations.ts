@@ -21,6 +21,19 @@ const nobody: Configuration = {
   nodes: new Map(),
 };
 
+/**
+ * Whether those that are there are a majority of the voters. A learner that is not may be a voter in
+ * the next moment: the change that makes it one may be under way.
+ */
+export function hasMajority(
+  { voters, learners }: Configuration,
+  isThere: (id: RaftId) => boolean,
+): boolean {
+  const there = [...voters].filter(isThere).length;
+  const gone = [...learners].filter((id) => !isThere(id)).length;
+  return 2 * there > voters.size + gone;
+}
+
 /** Who took part when, worked out from the committed log alone. Thesis §4.1 */
 export class Configurations {
   readonly #kernel: Kernel;

@@ -2,7 +2,7 @@ import type { RaftId } from '../../../../src/raft/index.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Disk } from '../../ports/disk.ts';
 import type { Age } from '../age.ts';
-import type { Configuration } from './configurations.ts';
+import { type Configuration, hasMajority } from './configurations.ts';
 
 /** A manager that was down for so long is known to be, even on a slow disk: it is five elections. */
 const knownDownMs = 6_000;
@@ -36,12 +36,11 @@ export class QuorumRules {
    * those that may be taken out meanwhile.
    */
   maySpare(nodeId: string): boolean {
-    const { voters, nodes } = this.#age().raft.configurations.newest;
-    const left = [...voters].filter((id) => {
-      const own = nodes.get(id) ?? '';
+    const { newest } = this.#age().raft.configurations;
+    return hasMajority(newest, (id) => {
+      const own = newest.nodes.get(id) ?? '';
       return own !== nodeId && this.#seatOf(id)?.isLeaving === false && this.#isWanted(own);
     });
-    return 2 * left.length > voters.size;
   }
 
   /** A member was taken out of the group: a majority of those that remain is somewhere. */
