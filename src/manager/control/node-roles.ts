@@ -70,7 +70,7 @@ export function checkRemoval({
   const isNeeded =
     member !== undefined &&
     !member.isLearner &&
-    !(mayLeave(view, member, members) && isServedWithout(member, members));
+    !(mayLeave(view, member, members) && isServedWithout(view, member, members));
   if (isNeeded) {
     throw refused("can't remove member from the raft: this would result in a loss of quorum");
   }
@@ -83,24 +83,33 @@ export function checkRemoval({
  * Whether a quorum of the others can be reached; also once those are gone that are on their way out.
  * swarmkit manager/state/raft CanRemoveMember, which looks at the present members alone
  */
-function mayLeave(view: ReadView, leaving: RaftMember, members: readonly RaftMember[]): boolean {
-  const others = othersThan(leaving, members);
-  const staying = others.filter(
-    ({ nodeId }) => view.get('node', nodeId)?.spec?.desiredRole === 'MANAGER',
-  );
-  return hasQuorum(others, others.length) && hasQuorum(staying, staying.length);
-}
+const mayLeave = (view: ReadView, leaving: RaftMember, members: readonly RaftMember[]): boolean =>
+  haveQuorum(view, othersThan(leaving, members), 0);
 
 /** Whether the others are a quorum of the present group, as long as the one is still counted. */
-function isServedWithout(one: RaftMember, members: readonly RaftMember[]): boolean {
-  const others = othersThan(one, members);
-  return hasQuorum(others, others.length + 1);
-}
+const isServedWithout = (
+  view: ReadView,
+  one: RaftMember,
+  members: readonly RaftMember[],
+): boolean => haveQuorum(view, othersThan(one, members), 1);
 
 /** The other members that vote. */
 const othersThan = (one: RaftMember, members: readonly RaftMember[]): readonly RaftMember[] =>
   members.filter(({ raftId, isLearner }) => raftId !== one.raftId && !isLearner);
 
+/**
+ * Whether some voters are a quorum with so many more that nobody listens to: now, and once those of
+ * them have gone that are to. A voter whose node is forgotten is none that is listened to either,
+ * and may be the last to go.
+ */
+function haveQuorum(view: ReadView, voters: readonly RaftMember[], unheard: number): boolean {
+  const nodeOf = ({ nodeId }: RaftMember): Node | undefined => view.get('node', nodeId);
+  const known = voters.filter((voter) => nodeOf(voter) !== undefined);
+  const staying = known.filter((voter) => nodeOf(voter)?.spec?.desiredRole === 'MANAGER');
+  const mute = unheard + voters.length - known.length;
+  return [known, staying].every((some) => isMajority(some, some.length + mute));
+}
+
 /** Whether so many of them can be reached as a group of `size` needs. */
-const hasQuorum = (voters: readonly RaftMember[], size: number): boolean =>
+const isMajority = (voters: readonly RaftMember[], size: number): boolean =>
   voters.filter(({ isReachable }) => isReachable).length >= Math.floor(size / 2) + 1;

@@ -195,6 +195,30 @@ describe('removeNode', () => {
     await client.call('RemoveNode', { nodeId: 'm2', force: true });
   });
 
+  test('nor one of three, while another of them is about to go, and may go first', async () => {
+    await withManagers(member('m1'), member('m2', { isLeader: true }), member('m3'));
+    await demote('m2');
+    await demote('m3');
+    await expect(client.call('RemoveNode', { nodeId: 'm2', force: true })).rejects.toMatchObject({
+      code: 'failed-precondition',
+      message: "can't remove member from the raft: this would result in a loss of quorum",
+    });
+    client.members.splice(1, 1); // It is out of the group.
+    await client.call('RemoveNode', { nodeId: 'm2', force: true });
+  });
+
+  test('and none is demoted that is needed as long as a forgotten one still counts', async () => {
+    await withManagers(member('m1'), member('m2', { isLeader: true }), member('m3'));
+    await demote('m2');
+    await client.call('RemoveNode', { nodeId: 'm2', force: true });
+    await expect(demote('m3')).rejects.toMatchObject({
+      code: 'failed-precondition',
+      message: "can't remove member from the raft: this would result in a loss of quorum",
+    });
+    client.members.splice(1, 1); // It is out of the group.
+    await demote('m3');
+  });
+
   test('a manager whose demotion waits for a quorum of the others is not removed, even by force', async () => {
     await withManagers(member('m1', { isLeader: true }), member('m2'), member('m3'));
     await demote('m2');
