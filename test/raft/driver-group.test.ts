@@ -68,6 +68,16 @@ describe('a member among others', () => {
     expect(leader?.driver.isUnproven(raftId)).toBe(false);
   });
 
+  test('a member that is added can be reached as soon as it has said something', async () => {
+    const leader = await cluster.found();
+    const learner = await cluster.open(new MemoryLogStore(aLogIdentity('2')));
+    const { raftId, nodeId } = learner.store.identity;
+    const member = { raftId, nodeId, addr: 'host-2:2377' };
+    void leader.driver.changeMember({ type: 'ConfChangeAddLearnerNode', raftId, member });
+    await cluster.settle();
+    expect(leader.driver.members()[1]).toMatchObject({ raftId: '2', isReachable: true });
+  });
+
   test('what a member said before it died arrives late, and does not make it reachable', async () => {
     const [leader, , third] = await cluster.ofThree();
     await cluster.pass(2);

@@ -31,8 +31,8 @@ export class Group {
   readonly #pulse: Pulse;
   /** When a follower has heard its leader last. */
   #leaderHeardAt = -Infinity;
-  /** Members that this one has added as a leader, and has heard nothing of: in which term. */
-  readonly #unheard = new Map<RaftId, number>();
+  /** Members that this one has added as a leader, and has heard nothing of: in which term, and when. */
+  readonly #unheard = new Map<RaftId, { readonly term: number; readonly at: number }>();
   #farewells: readonly Farewell[] = [];
   /** Whether this member led when its own removal was committed. */
   #ledItsRemoval = false;
@@ -64,19 +64,23 @@ export class Group {
   /** What another member said was taken. */
   heard(message: Message): void {
     const { node, clock } = this.#deps;
+    const added = this.#unheard.get(message.from);
     this.#unheard.delete(message.from);
+    // The first word of a member is younger than the member.
+    if (added !== undefined) this.#pulse.seen(message.from, added.at);
     this.#pulse.hear(message);
     if (message.from === node.status.leaderId) this.#leaderHeardAt = clock.monotonic();
   }
 
   /** This member adds another. */
   adds(id: RaftId): void {
-    this.#unheard.set(id, this.#deps.node.status.currentTerm);
+    const { node, clock } = this.#deps;
+    this.#unheard.set(id, { term: node.status.currentTerm, at: clock.monotonic() });
   }
 
   /** Whether a member was added in this term, and nothing was heard of it: another leader may have. */
   isUnheard(id: RaftId): boolean {
-    return this.#unheard.get(id) === this.#deps.node.status.currentTerm;
+    return this.#unheard.get(id)?.term === this.#deps.node.status.currentTerm;
   }
 
   /** A member's process is gone: that it was there counts no more. */

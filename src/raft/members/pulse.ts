@@ -50,8 +50,12 @@ export class Pulse {
   hear(message: Message): void {
     const question = questions[message.type];
     const askedAt = question && this.#askedAt.get(keyOf(question, message));
-    if (askedAt === undefined || askedAt <= this.aliveAt(message.from)) return;
-    this.#aliveAt.set(message.from, askedAt);
+    if (askedAt !== undefined) this.seen(message.from, askedAt);
+  }
+
+  /** A member was there for certain at some time, by the monotonic clock. */
+  seen(id: RaftId, at: number): void {
+    if (at > this.aliveAt(id)) this.#aliveAt.set(id, at);
   }
 
   /** A member's process is gone. */
