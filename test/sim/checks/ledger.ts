@@ -183,8 +183,8 @@ export class Ledger {
     }
     objects.set(object.id, object);
     if (kind !== 'task') return;
-    const [{ nodeId }, before] = [object as Task, known as Task | undefined]; // By the kind.
-    if (nodeId !== before?.nodeId) this.#givenAt.set(object.id, this.#kernel.now);
+    const before = known as Task | undefined; // By the kind.
+    if (object.nodeId !== before?.nodeId) this.#givenAt.set(object.id, this.#kernel.now);
   }
 
   #of(kind: ObjectKind): Map<string, StoreObject> {
