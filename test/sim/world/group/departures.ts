@@ -66,7 +66,10 @@ export class Departures {
     for (const host of this.#all) {
       const { nodeId } = host.host;
       const isKnown = ledger.node(nodeId) !== undefined;
-      if (isKnown) this.#outlaws.delete(host);
+      if (isKnown) {
+        this.#outlaws.delete(host);
+        this.#waiting.delete(host); // Its node is there again.
+      }
       // One that has left may have been removed by what nobody had applied yet.
       if (!isKnown && !this.#outlaws.has(host)) this.#seeTo(host, nodeId);
     }
