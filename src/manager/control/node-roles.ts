@@ -45,8 +45,8 @@ export function checkRoleChange({
 /**
  * Whether a node may be forgotten: not before it is demoted, and by force only while it answers. One
  * whose demotion waits for the others to have a quorum is still needed, and so is one of two that is
- * about to go, whose vote lets it go: nobody listens to it any more once it is forgotten, so the
- * quorum would be lost with it.
+ * about to go, whose vote lets it go, or will be once others have gone: nobody listens to it any more
+ * once it is forgotten, so the quorum would be lost with it.
  *
  * @throws SwarmError failed-precondition
  */

@@ -11,11 +11,13 @@ const jitterMaxMs = 500;
 /** So many periods without a heartbeat, and a node is down. */
 const graceMultiplier = 3;
 
-/**
- * A new leader waits longer: the agents have yet to find it. They may pause for 8 s between two
- * tries, if the period is a longer one in their memory, or nothing to them. swarmkit agent/session.go
- */
+/** A new leader waits longer: the agents have yet to find it. */
 const unknownMultiplier = 2;
+
+/**
+ * Agents may pause for 8 s between two tries, if they were told of a longer period before, or if the
+ * period is nothing to their pauses; then they have to be heard. swarmkit agent/session.go
+ */
 const unknownGraceMsMin = 8_000 + 2_000;
 
 /** How often agents are to beat, in milliseconds; the default, if the cluster names nothing. */

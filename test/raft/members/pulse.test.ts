@@ -1,30 +1,18 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Pulse } from '../../../src/raft/members/pulse.ts';
-import type { Message, MessageType, RaftId } from '../../../src/raft/core/types.ts';
+import type { Message, MessageType } from '../../../src/raft/core/types.ts';
+import { aMessage, raftId } from '../../support/raft-network.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
-const other = '2' as RaftId;
+const [self, other] = [raftId(1), raftId(2)];
 
-const message = (type: MessageType, fields: Partial<Message> = {}): Message => ({
-  type,
-  to: other,
-  from: '1' as RaftId,
-  term: 2,
-  index: 0,
-  logTerm: 0,
-  entries: [],
-  commit: 0,
-  snapshot: undefined,
-  reject: false,
-  rejectHint: 0,
-  context: undefined,
-  ...fields,
-});
+const message = (type: MessageType, fields: Partial<Message> = {}): Message =>
+  aMessage({ type, from: self, to: other, term: 2, ...fields });
 
 /** What the other member answers. */
 const answer = ({ type, context }: Message, fields: Partial<Message> = {}): Message =>
   message(type === 'MsgVote' ? 'MsgVoteResp' : 'MsgHeartbeatResp', {
-    to: '1' as RaftId,
+    to: self,
     from: other,
     context,
     ...fields,
@@ -69,7 +57,7 @@ describe('Pulse', () => {
 
   test('heartbeats of one moment have one stamp; one that asks for a reader keeps its words', () => {
     const context = Buffer.alloc(8, 7);
-    const third = '3' as RaftId;
+    const third = raftId(3);
     const [one, two, reading, append] = pulse.stamped([
       message('MsgHeartbeat'),
       message('MsgHeartbeat', { to: third }),
