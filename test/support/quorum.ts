@@ -12,6 +12,7 @@ import type { LogStore, RaftDriver, RaftDriverConfig, RaftMember } from '../../s
 import {
   childOfBoth,
   CryptoRandom,
+  type Log,
   newId,
   SwarmError,
   SystemClock,
@@ -57,6 +58,7 @@ export interface Host {
   readonly leftBehind?: readonly RaftMember[];
   /** Where it is told that other managers are. */
   readonly hints?: readonly string[];
+  readonly log?: Log;
 }
 
 /** A running manager. */
@@ -126,7 +128,7 @@ export class Quorum {
     const manager = await Manager.open({
       clock,
       random,
-      log: silentLog,
+      log: host.log ?? silentLog,
       security: host.security,
       founding:
         by === 'founder'

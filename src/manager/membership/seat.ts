@@ -277,7 +277,7 @@ export class Seat implements AsyncDisposable {
         await changes.changed(signal);
         continue;
       }
-      await this.#askToPublish(raft, signal);
+      await this.#askToPublish(raft, pauseMs === backoffMs.first, signal);
       const waitMs = pauseMs;
       await firstOf(
         signal,
@@ -288,7 +288,8 @@ export class Seat implements AsyncDisposable {
     }
   }
 
-  async #askToPublish(raft: RaftDriver, signal: AbortSignal): Promise<void> {
+  /** Without a quorum it is asked for ever: only what the first attempts came to is worth a line. */
+  async #askToPublish(raft: RaftDriver, isFirst: boolean, signal: AbortSignal): Promise<void> {
     const { connect, log, advertise } = this.#deps;
     const { raftId: self } = raft.status();
     for (const { addr, raftId } of raft.members()) {
@@ -298,11 +299,12 @@ export class Seat implements AsyncDisposable {
       const options = { signal, deadlineMs: joinMsMax };
       try {
         await connection.unary('RaftMembership', 'Join', { addr: advertise }, options);
+        log.info({ advertise }, 'the new address is published');
         return;
       } catch (error) {
         signal.throwIfAborted();
-        const fields = { reason: messageOf(error), addr: address };
-        log.info(fields, 'the new address is not published yet');
+        const fields = { advertise, asked: address, reason: messageOf(error) };
+        log[isFirst ? 'info' : 'debug'](fields, 'the new address is not published yet');
       }
     }
   }

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { connectRpc, type RpcConnection, staleName } from '../../../src/api/index.ts';
 import { newRaftId, type RaftId } from '../../../src/raft/index.ts';
 import { decodeMemberChange } from '../../../src/raft/wire.ts';
-import { CryptoRandom, isSwarmError } from '../../../src/runtime/index.ts';
+import { createLog, CryptoRandom, isSwarmError, SystemClock } from '../../../src/runtime/index.ts';
 import { aMessage } from '../../support/raft-network.ts';
 import { configsOf, createConfig, eventually, Quorum, type Running } from '../../support/quorum.ts';
 
@@ -192,6 +192,25 @@ describe('membership', { timeout: 20_000 }, () => {
     await createConfig(again, 'from-elsewhere');
     await eventually(() => configsOf(again).length === 1);
     expect(first.raft.members()).toHaveLength(3);
+  });
+
+  test('what keeps it from being found there is logged once, not at each attempt', async () => {
+    const [first, second, third] = await quorum.ofThree();
+    await Promise.all([second.kill(), third.kill(), first.kill()]);
+    const lines: string[] = [];
+    const log = createLog(new SystemClock(), 'debug', { write: (line) => lines.push(line) });
+    const moved = { ...second, address: (await quorum.host()).address, log };
+    await quorum.start(moved, 'itself');
+    const attempts = (level: string): string[] =>
+      lines.filter(
+        (line) => line.includes('address is not published yet') && line.includes(`"${level}"`),
+      );
+    // Nobody answers: at each attempt it asks both.
+    await eventually(() => attempts('debug').length >= 4);
+    expect(attempts('info')).toHaveLength(2);
+    for (const line of attempts('info')) expect(line).toContain(`"advertise":"${moved.address}"`);
+    await quorum.start(first, 'itself');
+    await eventually(() => lines.some((line) => line.includes('"the new address is published"')));
   });
 
   test('so is one whose log does not name it yet: it says so once it does', async () => {
