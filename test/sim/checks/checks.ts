@@ -15,7 +15,9 @@ import type { Mark, Marks } from '../kernel/marks.ts';
 import type { Call } from '../ports/call.ts';
 import type { Party } from '../ports/host.ts';
 import type { EngineWatch, SimEngine } from '../ports/engine.ts';
+import type { AgentHost } from '../world/agent-host.ts';
 import type { ManagerHost, Running } from '../world/manager-host.ts';
+import type { Setting } from '../world/setting.ts';
 import { Age } from './age.ts';
 import { AssignmentRules } from './assignment-rules.ts';
 import { byEntry, type Entry, type Ledger } from './ledger.ts';
@@ -23,6 +25,7 @@ import type { NodeRules } from './node-rules.ts';
 import { QuorumRules } from './raft/quorum-rules.ts';
 import type { RaftRules } from './raft/raft-rules.ts';
 import { RebuildRules } from './rebuild-rules.ts';
+import { type Leadership, SilenceRules } from './silence-rules.ts';
 import type { TaskRules } from './task-rules.ts';
 
 interface Watched {
@@ -46,6 +49,7 @@ export class Checks implements EngineWatch {
   /** Whether some service is being updated. */
   isUpdating = false;
   quorum: QuorumRules;
+  #silence: SilenceRules | undefined;
   /** Called with each rebuild, once it has its rules. */
   onRebuilt: () => void = () => undefined;
   rebuilds = 0;
@@ -109,17 +113,15 @@ export class Checks implements EngineWatch {
   }
 
   /** Who there is to be watched. */
-  meet(
-    managers: readonly ManagerHost[],
-    engines: readonly SimEngine[],
-    { snapshotEntries }: { readonly snapshotEntries: number },
-  ): void {
+  meet(managers: readonly ManagerHost[], agents: readonly AgentHost[], setting: Setting): void {
+    const { snapshotEntries } = setting;
     this.#seats = managers;
     this.#snapshotEntries = snapshotEntries;
     if (managers.length > 1) this.ledger.remember();
     this.raft.meet(managers, snapshotEntries);
     this.quorum = new QuorumRules(this.#kernel, managers, () => this.#age);
-    for (const engine of engines) this.joined(engine);
+    this.#silence = new SilenceRules(this.#kernel, managers, agents, setting);
+    for (const { engine } of agents) this.joined(engine);
   }
 
   /** An Engine is another node's from now on. */
@@ -374,8 +376,20 @@ export class Checks implements EngineWatch {
     this.#kernel.note(entry.index);
     age.tasks.take(entry.events);
     age.nodes.take(entry.index, entry.events);
+    // While a swarm is rebuilt its nodes are told one by one where it is.
+    if (this.rebuilds === 0) this.#silence?.take(entry.events, this.#leadership);
     if (age === this.#age) this.#look(entry.events);
     else this.#marks.hit('managers went on beside a rebuilt swarm, and nobody there saw it');
+  }
+
+  /** Who leads, if anybody is seen to. */
+  get #leadership(): Leadership | undefined {
+    const { newestTerm, at } = this.raft.elections;
+    for (const { host, running } of this.#watched.values()) {
+      const { isLeader, term } = running.raft.status();
+      if (isLeader && term === newestTerm) return { seat: host, since: at };
+    }
+    return undefined;
   }
 
   /** What is worth a mark. */

@@ -31,6 +31,7 @@ const marksOfAny = [
   'a service was removed while its tasks came up',
   'a host was gone for good',
   'messages passed through the real codec',
+  'the heartbeat period was changed',
 ] as const;
 
 /** The same of runs with several managers. */

@@ -22,10 +22,14 @@ export class Host {
   isUp = true;
   /** It is gone for good. */
   isLost = false;
+  /** Until then something was, or is, wrong with it or with the wires to it. */
+  #troubledUntil = 0;
+  readonly #kernel: Kernel;
   /** So many times it has joined, or might have. */
   #stays = 1;
 
   constructor(kernel: Kernel, number: number, identity: Identity) {
+    this.#kernel = kernel;
     this.number = number;
     this.identity = identity;
     this.ip = ipOf(number);
@@ -38,6 +42,16 @@ export class Host {
 
   get role(): CertificateRole {
     return this.identity.role;
+  }
+
+  /** Since when nothing was wrong with it: a time to come, if something is. */
+  get wellSince(): number {
+    return this.isUp ? this.#troubledUntil : Infinity;
+  }
+
+  /** Something is wrong with it, for some milliseconds from now on, or was up to now. */
+  trouble(ms = 0): void {
+    this.#troubledUntil = Math.max(this.#troubledUntil, this.#kernel.now + ms);
   }
 
   /** Who it will be in the swarm once it joins anew. */

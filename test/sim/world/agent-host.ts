@@ -30,7 +30,8 @@ export class AgentHost {
   hasSession = false;
   /** Whether it is in the swarm, as far as it knows itself. */
   isMember = true;
-  #isLeaving = false;
+  /** Its agent is told that the node leaves. */
+  isLeaving = false;
   /** The managers it knows. */
   addresses: readonly string[];
   readonly #parts: Parts;
@@ -59,6 +60,7 @@ export class AgentHost {
   start(): void {
     if (!this.isDown || !this.host.isUp || !this.isMember || this.host.isLost) return;
     this.isDown = false;
+    this.host.trouble();
     const life = new Life();
     const stop = new AbortController();
     this.life = life;
@@ -90,8 +92,8 @@ export class AgentHost {
 
   /** `swarm leave`: its agent says so, its containers go, and nothing of the node is kept. */
   leave(): void {
-    if (!this.isMember || this.#isLeaving) return;
-    this.#isLeaving = true;
+    if (!this.isMember || this.isLeaving) return;
+    this.isLeaving = true;
     this.engine.isLeaving = true;
     if (this.isDown) this.#gone();
     else this.stop();
@@ -137,7 +139,7 @@ export class AgentHost {
               this.hasSession = false;
             },
           },
-          isLeaving: () => this.#isLeaving,
+          isLeaving: () => this.isLeaving,
           facts: {
             tlsInfo: () => aTlsInfo,
             tlsChanged: async (inner) => this.host.clock.of(life).sleep(Infinity, inner),
@@ -149,7 +151,7 @@ export class AgentHost {
     } catch (error) {
       if (!signal.aborted) checks.broke(this.name, error);
     }
-    if (this.#isLeaving) await this.#removeAll(life);
+    if (this.isLeaving) await this.#removeAll(life);
     life.isAlive = false;
     this.#gone();
     this.#parts.network.ended(party);
@@ -201,13 +203,14 @@ export class AgentHost {
   }
 
   #gone(): void {
+    this.host.trouble();
     this.isDown = true;
     this.hasSession = false;
-    if (!this.#isLeaving) return;
+    if (!this.isLeaving) return;
     // What it could not remove, and what was cut short, somebody finishes by hand.
     this.engine.clear();
     this.disk.forgetAll();
-    this.#isLeaving = false;
+    this.isLeaving = false;
     this.engine.isLeaving = false;
     this.isMember = false;
   }

@@ -6,7 +6,11 @@ import {
   versionOf,
 } from '../../../src/api/index.ts';
 import { isSwarmError } from '../../../src/runtime/index.ts';
-import type { ServiceSpecInput } from '../../../src/api/gen/types.ts';
+import type {
+  ClusterSpecInput,
+  KeyRotationInput,
+  ServiceSpecInput,
+} from '../../../src/api/gen/types.ts';
 import type { ReadView } from '../../../src/manager/store/view.ts';
 import type { Mark } from '../kernel/marks.ts';
 import type { Deed } from './plan/plan.ts';
@@ -105,19 +109,31 @@ export const doing: Doing = {
   promote: async (desk, { number }) => setRole(desk, number, 'MANAGER'),
   demote: async (desk, { number }) => setRole(desk, number, 'WORKER'),
   'remove-node': removeOne,
-  'rotate-tokens': async (desk) => {
-    const [cluster] = desk.view((all) => all.find('cluster'));
-    if (!cluster?.spec) return undefined;
-    const request = {
-      clusterId: cluster.id,
-      clusterVersion: cluster.meta?.version ?? null,
-      spec: codecOf('ClusterSpec').create(cluster.spec as never), // Encoding does not write to it.
-      rotation: { workerJoinToken: true },
-    };
-    const updated = await desk.client.unary('Control', 'UpdateCluster', request, options());
-    return updated.cluster === null ? undefined : versionOf(updated.cluster);
+  'rotate-tokens': async (desk) => updateCluster(desk, { rotation: { workerJoinToken: true } }),
+  heartbeat: async (desk, { ms }) => {
+    desk.mark('the heartbeat period was changed');
+    const heartbeatPeriod = { seconds: String(ms / 1_000), nanos: 0 };
+    return updateCluster(desk, { spec: { dispatcher: { heartbeatPeriod } } });
   },
 };
+
+/** Changes the swarm as it is. */
+async function updateCluster(
+  desk: Desk,
+  { spec, rotation }: { readonly spec?: ClusterSpecInput; readonly rotation?: KeyRotationInput },
+): Told {
+  const [cluster] = desk.view((all) => all.find('cluster'));
+  if (!cluster?.spec) return undefined;
+  const request = {
+    clusterId: cluster.id,
+    clusterVersion: cluster.meta?.version ?? null,
+    // Encoding does not write to it.
+    spec: { ...codecOf('ClusterSpec').create(cluster.spec as never), ...spec },
+    rotation: rotation ?? null,
+  };
+  const updated = await desk.client.unary('Control', 'UpdateCluster', request, options());
+  return updated.cluster === null ? undefined : versionOf(updated.cluster);
+}
 
 /** An update is to end in its time, however many tasks there are: it takes no more than a few steps. */
 const updateStepsMax = 4;

@@ -300,6 +300,7 @@ export class ManagerHost {
   #gone(): void {
     if (!this.isDown) this.downSince = this.#parts.kernel.now;
     this.isDown = true;
+    this.host.trouble();
     this.#managesNoMore();
     if (!this.isLeaving) return;
     this.disk.erase();

@@ -73,9 +73,10 @@ export class Nemesis {
         });
       }
     },
-    pause: ({ ms }, { life }) => {
+    pause: ({ ms }, { host, life }) => {
       const { kernel, marks } = this.#parts;
       kernel.pause(life);
+      host.trouble(ms);
       if (ms > 15_000) marks.hit('a process was paused for longer than its grace');
       this.#later(ms, () => {
         kernel.resume(life);
@@ -116,6 +117,7 @@ export class Nemesis {
       });
     },
     clog: ({ ms }, { host }) => {
+      host.trouble(ms);
       const { wires } = this.#parts.network;
       for (const other of this.#others(host)) {
         wires.clog(host, other, ms);
@@ -124,6 +126,7 @@ export class Nemesis {
     },
     loss: ({ rate, ms }, { host }) => {
       this.#lose(host, rate);
+      host.trouble(ms);
       this.#later(ms, () => {
         this.#lose(host, 0);
       });
@@ -135,8 +138,9 @@ export class Nemesis {
     'clock-drift': ({ rate }, { host }) => {
       host.clock.drift(rate);
     },
-    'slow-disk': ({ ms }, { disk }) => {
+    'slow-disk': ({ ms }, { disk, host }) => {
       disk.pace = slowDisk;
+      host.trouble(ms);
       this.#later(ms, () => {
         disk.pace = this.#parts.setting.disk;
       });
@@ -267,6 +271,7 @@ export class Nemesis {
   #cut({ way, ms }: Extract<Fault, { kind: 'cut' }>, machine: Host): void {
     const { wires } = this.#parts.network;
     this.cutsOn += 1;
+    machine.trouble(ms);
     this.#later(ms, () => {
       this.cutsOn -= 1;
     });
@@ -285,6 +290,7 @@ export class Nemesis {
     const side = new Set([machine, ...names.flatMap((name) => this.#find(name)?.host ?? [])]);
     const there = this.#managers.map(({ host }) => host).filter((host) => !side.has(host));
     this.cutsOn += 1;
+    for (const one of [...side, ...there]) one.trouble(ms);
     for (const here of side) {
       for (const other of there) {
         if (way !== 'out') wires.cut(other, here);
@@ -310,9 +316,11 @@ export class Nemesis {
       .filter(({ manager }) => from === 'others' || manager?.isLeader === true)
       .map((other) => other.host)
       .filter((other) => other !== host);
+    host.trouble(ms);
     for (const other of others) {
       wires.cut(host, other);
       wires.cut(other, host);
+      other.trouble(ms);
     }
     kernel.after(ms, undefined, () => {
       for (const other of others) {
@@ -354,6 +362,7 @@ export class Nemesis {
 
   #power(host: AnyHost): void {
     if (host.host.isLost) return;
+    if (!host.host.isUp) host.host.trouble();
     host.host.isUp = true;
     host.start();
   }

@@ -42,7 +42,7 @@ export function drawSetting(seed: string): Setting {
       startMs: isRare() ? chance.between(500, 2_000) : ordinaryEngine.startMs,
       stopMs: isRare() ? chance.between(2_000, 8_000) : ordinaryEngine.stopMs,
     },
-    heartbeatMs: isRare() ? chance.pick([2_000, 3_000, 10_000]) : 5_000,
+    heartbeatMs: isRare() ? chance.pick([1_000, 2_000, 3_000, 10_000]) : 5_000,
     snapshotEntries: chance.pick([40, 100, 250, 1_000]),
     streams: chance.pick(['all', 'all', 'some', 'none']),
   };

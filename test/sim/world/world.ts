@@ -136,11 +136,7 @@ export class World {
       this.#departures.watch();
       this.#departures.reconcile();
     };
-    checks.meet(
-      this.#managers,
-      this.#agents.map(({ engine }) => engine),
-      setting,
-    );
+    checks.meet(this.#managers, this.#agents, setting);
     network.onRequest = (call, request) => {
       checks.requested(call, request);
       if (handsOver(call, request)) this.#nemesis.handsOver(call.transport);

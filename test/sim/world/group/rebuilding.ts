@@ -163,7 +163,10 @@ export class Rebuilding {
   /** Those that are lost reach each other, and nobody else. */
   #cut(): void {
     const { wires } = this.#parts.network;
-    for (const [one, other] of this.#ways()) wires.cut(one, other);
+    for (const [one, other] of this.#ways()) {
+      wires.cut(one, other);
+      one.trouble(Infinity);
+    }
   }
 
   #mend(): void {

@@ -21,6 +21,7 @@ export function drawPlan(seed: string, size: Size): Plan {
   const faults: Fault[] = [];
   const deeds = [
     ...drawDeeds(new Stream(seed, 'work'), healAt, agents),
+    ...drawHeartbeats(new Stream(seed, 'heartbeat'), healAt),
     ...(managers > 1 ? drawTurns(new Stream(seed, 'managers'), healAt, managers) : []),
   ].toSorted(byTime);
   for (let at = 0; at < count; at += 1) {
@@ -285,6 +286,16 @@ function drawTurns(chance: Stream, healAt: number, managers: number): Deed[] {
     time += chance.chance(0.3) ? chance.between(0, 200) : chance.exponential(healAt / count);
   }
   return turns;
+}
+
+/** Somebody wants to hear of dead nodes sooner, or to hear less of the others. */
+function drawHeartbeats(chance: Stream, healAt: number): Deed[] {
+  const count = chance.chance(0.2) ? 1 + chance.integer(3) : 0;
+  return Array.from({ length: count }, () => ({
+    time: Math.round(chance.between(10_000, healAt)),
+    kind: 'heartbeat',
+    ms: chance.pick([1_000, 1_000, 3_000, 5_000, 10_000]),
+  }));
 }
 
 function drawDeeds(chance: Stream, healAt: number, agents: number): Deed[] {

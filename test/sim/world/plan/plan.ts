@@ -97,6 +97,8 @@ export type Deed = { readonly time: number } & (
   | { readonly kind: 'drain' | 'pause' | 'activate'; readonly number: number }
   | { readonly kind: 'remove-task'; readonly number: number }
   | { readonly kind: 'rotate-tokens' }
+  /** How often agents are to be heard. */
+  | { readonly kind: 'heartbeat'; readonly ms: number }
   /** Hosts of managers alone are meant here. */
   | { readonly kind: 'promote' | 'demote'; readonly number: number }
   /** Of nodes that run tasks, or of hosts of managers. */

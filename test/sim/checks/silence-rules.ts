@@ -1,0 +1,78 @@
+import type { ObjectEvent } from '../../../src/manager/store/events.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Host } from '../ports/host.ts';
+import type { Setting } from '../world/setting.ts';
+
+/** Where all was well for so long nobody is silent: the longest grace is six periods of 10 s. */
+const longMs = 70_000;
+
+/** A manager's host, as agents find it. */
+interface Seat {
+  readonly host: Host;
+  readonly address: string;
+}
+
+/** A worker, as managers hear it. */
+interface Worker {
+  readonly host: Host;
+  readonly isDown: boolean;
+  readonly isLeaving: boolean;
+  /** The managers it knows. */
+  readonly addresses: readonly string[];
+}
+
+/** Who leads, and since when. */
+export interface Leadership {
+  readonly seat: Seat;
+  readonly since: number;
+}
+
+/**
+ * A node is called down for its silence alone. Who is well was not silent: neither under a leader with
+ * whom all is well, nor since the last one was lost, if it can reach the new one.
+ */
+export class SilenceRules {
+  readonly #kernel: Kernel;
+  readonly #seats: readonly Seat[];
+  readonly #workers: readonly Worker[];
+  /** Where packets are lost, and disks stall, silence may be nobody's fault. */
+  readonly #isCalm: boolean;
+
+  constructor(
+    kernel: Kernel,
+    seats: readonly Seat[],
+    workers: readonly Worker[],
+    { weather, disk }: Pick<Setting, 'weather' | 'disk'>,
+  ) {
+    this.#kernel = kernel;
+    this.#seats = seats;
+    this.#workers = workers;
+    this.#isCalm = weather.loss === 0 && disk.stallChance === 0;
+  }
+
+  /** Everything that one entry did. */
+  take(events: readonly ObjectEvent[], leadership: Leadership | undefined): void {
+    if (!this.#isCalm || leadership === undefined) return;
+    for (const { kind, action, object } of events) {
+      if (kind !== 'node' || action !== 'updated' || object.status?.state !== 'DOWN') continue;
+      const worker = this.#workers.find(({ host }) => host.nodeId === object.id);
+      if (worker !== undefined) this.#check(worker, leadership, object.status.message);
+    }
+  }
+
+  #check(worker: Worker, { seat, since }: Leadership, why: string): void {
+    const { host, addresses } = worker;
+    if (worker.isDown || worker.isLeaving || !addresses.includes(seat.address)) return;
+    const asked = this.#seats.filter(({ address }) => addresses.includes(address));
+    if (asked.length < addresses.length) return; // One has moved.
+    const wellSince = Math.max(...[host, ...asked.map((each) => each.host)].map(wellSinceOf));
+    const { now } = this.#kernel;
+    if (wellSince > since && wellSince > now - longMs) return;
+    this.#kernel.violate(
+      'who-is-well-is-not-called-down',
+      `${host.nodeId} is called down (${why}): all is well since ${wellSince}, with a leader since ${since}`,
+    );
+  }
+}
+
+const wellSinceOf = ({ wellSince }: Host): number => wellSince;
