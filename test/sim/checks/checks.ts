@@ -254,7 +254,6 @@ export class Checks implements EngineWatch {
   }
 
   stopping(engine: SimEngine, task: Task): void {
-    if (this.rebuilds === 0) return;
     const isWanted = this.#ages.every(({ ledger }) => {
       const known = ledger.task(task.id);
       const state = known?.status?.state ?? 'NEW';
@@ -266,7 +265,7 @@ export class Checks implements EngineWatch {
     });
     if (!isWanted) return;
     this.#kernel.violate(
-      'rebuilds-touch-no-container',
+      'wanted-containers-run-on',
       `${engine.nodeId} stops task ${task.id}, which is wanted, and always was`,
     );
   }
