@@ -376,14 +376,16 @@ export class Checks implements EngineWatch {
     age.tasks.take(entry.events);
     age.nodes.take(entry.index, entry.events);
     // While a swarm is rebuilt its nodes are told one by one where it is.
-    if (this.rebuilds === 0) this.#silence?.take(entry.events, this.#leadership);
+    if (this.rebuilds === 0) this.#silence?.take(entry.events, this.#writerOf(entry));
     if (age === this.#age) this.#look(entry.events);
     else this.#marks.hit('managers went on beside a rebuilt swarm, and nobody there saw it');
   }
 
-  /** Who leads, if anybody is seen to. */
-  get #leadership(): Leadership | undefined {
-    const { newestTerm, at } = this.raft.elections;
+  /** Who wrote an entry, if that is who leads now. */
+  #writerOf({ index }: Entry): Leadership | undefined {
+    const { committed, elections } = this.raft;
+    const { newestTerm, at } = elections;
+    if (committed.termOf(index) !== newestTerm) return undefined;
     for (const { host, running } of this.#watched.values()) {
       const { isLeader, term } = running.raft.status();
       if (isLeader && term === newestTerm) return { seat: host, since: at };
