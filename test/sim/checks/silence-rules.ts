@@ -70,7 +70,7 @@ export class SilenceRules {
     if (wellSince > since && wellSince > now - longMs) return;
     this.#kernel.violate(
       'who-is-well-is-not-called-down',
-      `${host.nodeId} is called down (${why}): all is well since ${wellSince}, with a leader since ${since}`,
+      `${host.nodeId} is called down (${why}): all is well since ${wellSince}, with a leader since ${since}; it asks ${addresses.join(' ')}`,
     );
   }
 }

@@ -99,6 +99,12 @@ export class AgentHost {
     else this.stop();
   }
 
+  /** Somebody tells it where managers are: it may have asked in vain until now. */
+  tell(addresses: readonly string[]): void {
+    this.addresses = addresses;
+    this.host.trouble();
+  }
+
   /** `swarmd worker --join`, with its old identity: it is started again, and told where managers are. */
   joinAt(addresses: readonly string[]): void {
     this.crash(false);
@@ -192,10 +198,13 @@ export class AgentHost {
   #managers(party: Party): Managers {
     const { network } = this.#parts;
     return {
-      connect: (): ManagerConnection => {
+      // By chance alone, where `cli/daemon/remotes.ts` also goes by how calls went.
+      connect: (failed): ManagerConnection => {
         if (this.addresses.length === 0) throw new SwarmError('unavailable', 'no manager is known');
-        return network.connect(party, this.#random.pick(this.addresses));
+        const left = this.addresses.filter((address) => address !== failed);
+        return network.connect(party, this.#random.pick(left.length > 0 ? left : this.addresses));
       },
+      hasOther: (failed) => this.addresses.some((address) => address !== failed),
       learn: (peers) => {
         this.addresses = peers.map(({ addr }) => addr);
       },

@@ -209,7 +209,7 @@ export class World {
       this.#nemesis.heal();
       this.#rebuilding.end();
       // Somebody tells who has found none of the managers where they are.
-      for (const agent of this.#agents) if (!agent.hasSession) agent.addresses = this.#addresses();
+      for (const agent of this.#agents) if (!agent.hasSession) agent.tell(this.#addresses());
     });
     kernel.after(healAt + lostMs, undefined, () => {
       this.#tellTheLost();
