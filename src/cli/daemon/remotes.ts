@@ -11,7 +11,10 @@ export interface KnownManager {
   readonly addr: string;
 }
 
-/** How much one good or bad experience counts. swarmkit remotes/remotes.go */
+/**
+ * How much one good or bad experience counts. A manager of whom nothing is known is worth a good one:
+ * whoever did not answer is not asked again before the others. swarmkit remotes/remotes.go
+ */
 const observed = { good: 10, bad: -10 } as const;
 const weightMax = 256;
 
@@ -142,7 +145,7 @@ export class Remotes implements Managers {
   }
 
   #weightOf(address: string): number {
-    return this.#weights.get(address) ?? 0;
+    return this.#weights.get(address) ?? observed.good;
   }
 
   hasOther(address: string): boolean {

@@ -52,14 +52,26 @@ describe('the managers a node knows', () => {
     expect(picks(made, drawing)).toEqual(alike);
   });
 
-  test('are picked rarely after a bad experience, and mostly after a good one', () => {
+  test('are picked rarely after a bad experience, and more often again after good ones', () => {
     const drawing = { at: 0 };
     const { made } = remotes(() => drawing.at);
+    callMiddle(made, drawing, 'bad');
+    expect(picks(made, drawing)['b:2377']).toBe(1);
     callMiddle(made, drawing, 'good');
-    expect(picks(made, drawing)['b:2377']).toBe(draws - 1);
-    callMiddle(made, drawing, 'bad');
-    callMiddle(made, drawing, 'bad');
+    expect(picks(made, drawing)['b:2377']).toBeGreaterThan(1);
+    for (let at = 0; at < 6; at += 1) callMiddle(made, drawing, 'good');
     expect(picks(made, drawing)).toEqual(alike);
+  });
+
+  test('who did not answer is not asked again before the others', () => {
+    const { made } = remotes(() => 0.4, [...managers, { nodeId: 'd', addr: 'd:2377' }]);
+    const asked: string[] = [];
+    for (let failed: string | undefined; asked.length < 3; failed = asked.at(-1)) {
+      using connection = made.connect(failed);
+      asked.push(connection.address);
+      connection.observe('bad');
+    }
+    expect(asked).toEqual(['b:2377', 'c:2377', 'a:2377']);
   });
 
   test('are remembered when they change, and only then', () => {
