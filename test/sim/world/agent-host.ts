@@ -34,6 +34,8 @@ export class AgentHost {
   isLeaving = false;
   /** The managers it knows. */
   addresses: readonly string[];
+  /** Those of them that failed since its last session began. */
+  readonly #failed = new Set<string>();
   readonly #parts: Parts;
   readonly #random: Stream;
   #stop: AbortController | undefined;
@@ -189,6 +191,7 @@ export class AgentHost {
   #sessionOpened(): void {
     const { marks } = this.#parts;
     this.hasSession = true;
+    this.#failed.clear();
     this.#sessions += 1;
     if (this.#sessions > 1 && this.engine.running.length > 0) {
       marks.hit('an agent reconnected with running tasks');
@@ -198,10 +201,12 @@ export class AgentHost {
   #managers(party: Party): Managers {
     const { network } = this.#parts;
     return {
-      // By chance alone, where `cli/daemon/remotes.ts` also goes by how calls went.
+      // As `cli/daemon/remotes.ts` does: who has failed is asked again after the others.
       connect: (failed): ManagerConnection => {
         if (this.addresses.length === 0) throw new SwarmError('unavailable', 'no manager is known');
-        const left = this.addresses.filter((address) => address !== failed);
+        if (failed !== undefined) this.#failed.add(failed);
+        const left = this.addresses.filter((address) => !this.#failed.has(address));
+        if (left.length === 0) this.#failed.clear();
         return network.connect(party, this.#random.pick(left.length > 0 ? left : this.addresses));
       },
       hasOther: (failed) => this.addresses.some((address) => address !== failed),

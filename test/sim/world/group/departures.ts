@@ -207,6 +207,8 @@ export class Departures {
     const { checks, kernel } = this.#parts;
     if (host.host.isLost) this.#joining.delete(host);
     if (!this.#joining.has(host)) return;
+    // What a rebuild has kept of an earlier try is on its way out: every try has an ID of its own.
+    if (this.#clearing.has(host.host.nextNodeId)) host.host.isTooLate();
     const { nextNodeId: nodeId } = host.host;
     const { leader } = this.#desks;
     const store = leader?.running?.store;
