@@ -43,8 +43,10 @@ export function whatIsMissing(view: ReadView, agents: readonly AgentHost[]): str
 /** Whether it is known of all hosts that are gone for good: until then their tasks are waited for. */
 export function whoIsNotMissed(view: ReadView, lost: readonly AgentHost[]): string | undefined {
   const [one] = lost.filter(({ host }) => {
-    const state = view.get('node', host.nodeId)?.status?.state ?? 'DOWN';
-    return state !== 'DOWN';
+    const { state, message } = view.get('node', host.nodeId)?.status ?? { state: 'DOWN' };
+    // One that was let in, and that no leader has heard or waited for, has never been there.
+    const isNew = state === 'UNKNOWN' && message === '';
+    return state !== 'DOWN' && !isNew;
   });
   return one && `${one.host.nodeId} is gone, and not missed`;
 }
