@@ -6,6 +6,9 @@ import type { Setting } from '../world/setting.ts';
 /** Where all was well for so long nobody is silent: the longest grace is six periods of 10 s. */
 const longMs = 70_000;
 
+/** What a new leader says of a node that it has not heard. `manager/dispatcher/node-watch.ts` */
+const unheard = 'heartbeat failure for node in "unknown" state';
+
 /** A manager's host, as agents find it. */
 interface Seat {
   readonly host: Host;
@@ -17,6 +20,8 @@ interface Worker {
   readonly host: Host;
   readonly isDown: boolean;
   readonly isLeaving: boolean;
+  /** Until then it does not know the heartbeat period, and may pause for longer. docs/limits.md */
+  readonly hasHadSession: boolean;
   /** The managers it knows. */
   readonly addresses: readonly string[];
 }
@@ -28,8 +33,8 @@ export interface Leadership {
 }
 
 /**
- * A node is called down for its silence alone. Who is well was not silent: neither under a leader with
- * whom all is well, nor since the last one was lost, if it can reach the new one.
+ * After a change of leader no node is called down before its agent had a fair chance to come back: not
+ * one with which all was well since then, as with all managers.
  */
 export class SilenceRules {
   readonly #kernel: Kernel;
@@ -55,22 +60,25 @@ export class SilenceRules {
     if (!this.#isCalm || leadership === undefined) return;
     for (const { kind, action, object } of events) {
       if (kind !== 'node' || action !== 'updated' || object.status?.state !== 'DOWN') continue;
+      if (object.status.message !== unheard) continue;
       const worker = this.#workers.find(({ host }) => host.nodeId === object.id);
-      if (worker !== undefined) this.#check(worker, leadership, object.status.message);
+      if (worker !== undefined) this.#check(worker, leadership);
     }
   }
 
-  #check(worker: Worker, { seat, since }: Leadership, why: string): void {
+  #check(worker: Worker, { seat, since }: Leadership): void {
     const { host, addresses } = worker;
-    if (worker.isDown || worker.isLeaving || !addresses.includes(seat.address)) return;
+    if (worker.isDown || worker.isLeaving || !worker.hasHadSession) return;
+    if (!addresses.includes(seat.address)) return;
     const asked = this.#seats.filter(({ address }) => addresses.includes(address));
     if (asked.length < addresses.length) return; // One has moved.
-    const wellSince = Math.max(...[host, ...asked.map((each) => each.host)].map(wellSinceOf));
+    // It may have been at one that it does not know any more.
+    const wellSince = Math.max(...[host, ...this.#seats.map((each) => each.host)].map(wellSinceOf));
     const { now } = this.#kernel;
     if (wellSince > since && wellSince > now - longMs) return;
     this.#kernel.violate(
       'who-is-well-is-not-called-down',
-      `${host.nodeId} is called down (${why}): all is well since ${wellSince}, with a leader since ${since}; it asks ${addresses.join(' ')}`,
+      `${host.nodeId} is called down: all is well since ${wellSince}, with a leader since ${since}; it asks ${addresses.join(' ')}`,
     );
   }
 }

@@ -28,6 +28,8 @@ export class AgentHost {
   isDown = true;
   /** Whether it has a session, as far as it knows. */
   hasSession = false;
+  /** Whether it has had one since it was started: then it knows how often it is to be heard. */
+  hasHadSession = false;
   /** Whether it is in the swarm, as far as it knows itself. */
   isMember = true;
   /** Its agent is told that the node leaves. */
@@ -62,6 +64,7 @@ export class AgentHost {
   start(): void {
     if (!this.isDown || !this.host.isUp || !this.isMember || this.host.isLost) return;
     this.isDown = false;
+    this.hasHadSession = false;
     this.host.trouble();
     const life = new Life();
     const stop = new AbortController();
@@ -191,6 +194,7 @@ export class AgentHost {
   #sessionOpened(): void {
     const { marks } = this.#parts;
     this.hasSession = true;
+    this.hasHadSession = true;
     this.#failed.clear();
     this.#sessions += 1;
     if (this.#sessions > 1 && this.engine.running.length > 0) {
