@@ -24,7 +24,7 @@ const orphanCheckMs = 60_000;
 
 const unknownMessage = 'Node moved to "unknown" state due to leadership change in cluster';
 /** What a node says of itself that is down. */
-const absentMessages: Readonly<Record<Absence, string>> = {
+export const absentMessages: Readonly<Record<Absence, string>> = {
   silent: 'heartbeat failure',
   unknown: 'heartbeat failure for node in "unknown" state',
   gone: 'agent stopped and did not come back',

@@ -266,13 +266,16 @@ export class Seat implements AsyncDisposable {
 
   /** Whenever the log says that this manager is elsewhere, it has the leader write where it is. */
   async #publishAddress(raft: RaftDriver, signal: AbortSignal): Promise<void> {
-    const { clock, advertise } = this.#deps;
+    const { clock, log, advertise } = this.#deps;
     const { raftId } = raft.status();
     using changes = raft.watchStatus();
     for (let pauseMs: number = backoffMs.first; ; changes.drain()) {
       const published = raft.addressOf(raftId);
       // The log of a member to be does not name it yet; a leader writes its address down by itself.
       if (published === undefined || published === advertise || raft.status().isLeader) {
+        if (published === advertise && pauseMs > backoffMs.first) {
+          log.info({ advertise }, 'the new address is published');
+        }
         pauseMs = backoffMs.first;
         await changes.changed(signal);
         continue;
@@ -299,7 +302,6 @@ export class Seat implements AsyncDisposable {
       const options = { signal, deadlineMs: joinMsMax };
       try {
         await connection.unary('RaftMembership', 'Join', { addr: advertise }, options);
-        log.info({ advertise }, 'the new address is published');
         return;
       } catch (error) {
         signal.throwIfAborted();

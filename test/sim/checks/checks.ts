@@ -376,7 +376,7 @@ export class Checks implements EngineWatch {
     age.tasks.take(entry.events);
     age.nodes.take(entry.index, entry.events);
     // While a swarm is rebuilt its nodes are told one by one where it is.
-    if (this.rebuilds === 0) this.#silence?.take(entry.events, this.#writerOf(entry));
+    if (this.rebuilds === 0) this.#silence?.take(entry.events, () => this.#writerOf(entry));
     if (age === this.#age) this.#look(entry.events);
     else this.#marks.hit('managers went on beside a rebuilt swarm, and nobody there saw it');
   }

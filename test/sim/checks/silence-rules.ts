@@ -1,3 +1,4 @@
+import { absentMessages } from '../../../src/manager/dispatcher/node-watch.ts';
 import type { ObjectEvent } from '../../../src/manager/store/events.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Host } from '../ports/host.ts';
@@ -5,9 +6,6 @@ import type { Setting } from '../world/setting.ts';
 
 /** Where all was well for so long nobody is silent: the longest grace is six periods of 10 s. */
 const longMs = 70_000;
-
-/** What a new leader says of a node that it has not heard. `manager/dispatcher/node-watch.ts` */
-const unheard = 'heartbeat failure for node in "unknown" state';
 
 /** A manager's host, as agents find it. */
 interface Seat {
@@ -55,25 +53,27 @@ export class SilenceRules {
     this.#isCalm = weather.loss === 0 && disk.stallChance === 0;
   }
 
-  /** Everything that one entry did. */
-  take(events: readonly ObjectEvent[], leadership: Leadership | undefined): void {
-    if (!this.#isCalm || leadership === undefined) return;
+  /** Everything that one entry did, and who wrote it, if that is who leads now. */
+  take(events: readonly ObjectEvent[], writer: () => Leadership | undefined): void {
+    if (!this.#isCalm) return;
     for (const { kind, action, object } of events) {
       if (kind !== 'node' || action !== 'updated' || object.status?.state !== 'DOWN') continue;
-      if (object.status.message !== unheard) continue;
+      if (object.status.message !== absentMessages.unknown) continue;
       const worker = this.#workers.find(({ host }) => host.nodeId === object.id);
-      if (worker !== undefined) this.#check(worker, leadership);
+      if (worker === undefined) continue;
+      const leadership = writer();
+      if (leadership !== undefined) this.#check(worker, leadership);
     }
   }
 
   #check(worker: Worker, { seat, since }: Leadership): void {
     const { host, addresses } = worker;
     if (worker.isDown || worker.isLeaving || !worker.hasHadSession) return;
-    if (!addresses.includes(seat.address)) return;
-    const asked = this.#seats.filter(({ address }) => addresses.includes(address));
-    if (asked.length < addresses.length) return; // One has moved.
+    const isThere = (address: string): boolean =>
+      this.#seats.some((each) => each.address === address);
+    if (!addresses.includes(seat.address) || !addresses.every(isThere)) return; // One has moved.
     // It may have been at one that it does not know any more.
-    const wellSince = Math.max(...[host, ...this.#seats.map((each) => each.host)].map(wellSinceOf));
+    const wellSince = Math.max(...[worker, ...this.#seats].map((each) => each.host.wellSince));
     const { now } = this.#kernel;
     if (wellSince > since && wellSince > now - longMs) return;
     this.#kernel.violate(
@@ -82,5 +82,3 @@ export class SilenceRules {
     );
   }
 }
-
-const wellSinceOf = ({ wellSince }: Host): number => wellSince;
